@@ -1,0 +1,3 @@
+"""enliven: a still portrait becomes a person who talks."""
+
+__version__ = "0.1.0"
