@@ -1,0 +1,189 @@
+"""A first expression basis from geometry alone: ICT-FaceKit's deltas carried onto the face mesh.
+
+ICT-FaceKit (Li et al. 2020, MIT) models 57 expressions on a dense head whose names follow ARKit.
+Its neutral head is aligned to our mean head by 68 corresponding landmarks, bent onto it by a
+thin-plate spline, and each of our 478 points then takes the motion of the nearest spot of skin,
+looked for on its own lip or lid only.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enliven.face.head import LID_PAIRS, LIP_RINGS_LOWER, LIP_RINGS_UPPER, LIPS_MEET, mirror_points
+from enliven.geometry import similarity
+from enliven.types import EXPRESSION
+
+Array = NDArray[np.floating]
+
+SKIN_VERTICES = 11248  # ICT-FaceKit lists face and neck first; sockets, teeth and eyes follow
+IRIS = slice(468, 478)
+
+# our landmarks for the 51 inner iBUG points that ICT-FaceKit marks (17 to 67), then the chin (8)
+IBUG = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 168, 6, 195, 4, 75, 97, 2, 326, 305,
+        33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
+        61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181,
+        78, 81, 13, 311, 308, 402, 14, 178)  # fmt: skip
+CHIN_IBUG, CHIN = 8, 152
+
+# ARKit lumps the two halves that ICT-FaceKit keeps apart
+JOINED = {"browInnerUp": ("browInnerUp_L", "browInnerUp_R"),
+          "cheekPuff": ("cheekPuff_L", "cheekPuff_R")}  # fmt: skip
+
+
+def prior_basis(geometry: Path, mean: Array, triangles: Array) -> Array:
+    """Expression basis (52, 478, 3) in IOD from the ICT-FaceKit files in the folder `geometry`."""
+    model = np.load(geometry / "ict_facekit_expressions.npz")
+    marks = json.loads((geometry / "ict_vertex_indices.json").read_text())["idx_to_landmark_verts"]
+    flip = np.array([1, -1, -1.0])  # ICT-FaceKit: y up, z towards the camera
+    neutral = model["neutral"][:SKIN_VERTICES] * flip
+    names = [str(name) for name in model["expr_names"]]
+    deltas = model["expr"][:, :SKIN_VERTICES].astype(np.float64) * flip
+    quads = model["faces"][(model["faces"] < SKIN_VERTICES).all(1)]
+    skin = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+
+    anchors = neutral[[*marks[17:], marks[CHIN_IBUG]]]
+    targets = mean[[*IBUG, CHIN]]
+    scale, rotation, shift = similarity(anchors, targets)
+    bent = _thin_plate(scale * anchors @ rotation.T + shift, targets,
+                       scale * neutral @ rotation.T + shift)  # fmt: skip
+    deltas = scale * deltas @ rotation.T
+
+    down_with_jaw = deltas[names.index("jawOpen"), :, 1]
+    corners, weights = _nearest_skin(mean, bent, skin, down_with_jaw)
+    carried = np.einsum("cnkd,nk->cnd", deltas[:, corners], weights)
+    basis = np.zeros((len(EXPRESSION), len(mean), 3))
+    for i, name in enumerate(EXPRESSION):
+        for source in JOINED.get(name, (_ict_name(name),)):
+            if source in names:  # tongueOut has no skin motion
+                basis[i] += carried[names.index(source)]
+    basis[:, IRIS] = 0
+    return close_lids(mirror_symmetric(basis), mean)
+
+
+def mirror_symmetric(basis: Array) -> Array:
+    """The nearest basis whose left and right channels are mirror images of each other."""
+    other = [EXPRESSION.index(_mirror_name(name)) for name in EXPRESSION]
+    return (basis + basis[other][:, mirror_points()] * np.array([-1, 1, 1])) / 2
+
+
+def close_lids(basis: Array, mean: Array) -> Array:
+    """The basis with eyeBlink made to bring the upper lid's edge exactly onto the lower one's.
+
+    The correction fades into the lid above the edge, so that it slides as one piece.
+    """
+    basis = basis.copy()
+    for name, pairs in LID_PAIRS.items():
+        upper, lower = np.array(pairs).T
+        i = EXPRESSION.index(name)
+        fix = mean[lower] + basis[i, lower] - mean[upper] - basis[i, upper]
+        above = _lid_above(name, mean)
+        reach = np.exp(-((mean[above][:, None] - mean[upper]) ** 2).sum(-1) / (2 * 0.06**2))
+        reach[:, :] /= np.maximum(reach.sum(1, keepdims=True), 1e-9)
+        distance = np.sqrt(((mean[above][:, None] - mean[upper]) ** 2).sum(-1).min(1))
+        basis[i, above] += (reach @ fix) * np.exp(-((distance / 0.08) ** 2))[:, None]
+        basis[i, upper] += fix
+    return basis
+
+
+def _lid_above(name: str, mean: Array) -> NDArray[np.intp]:
+    """Points of the skin above one eye's upper lid edge, the edge itself not among them."""
+    upper, lower = np.array(LID_PAIRS[name]).T
+    centre = mean[upper].mean(0)
+    close = np.linalg.norm((mean - centre)[:, :2], axis=1) < 0.3
+    above = mean[:, 1] < np.interp(mean[:, 0], *_sorted_columns(mean[upper]))
+    skip = np.isin(np.arange(len(mean)), [*upper, *lower, *range(468, 478)])
+    return np.flatnonzero(close & above & ~skip)
+
+
+def _sorted_columns(points: Array) -> tuple[Array, Array]:
+    order = points[:, 0].argsort()
+    return points[order, 0], points[order, 1]
+
+
+def _ict_name(name: str) -> str:
+    for side in ("Left", "Right"):
+        if name.endswith(side) and name not in ("jawLeft", "jawRight", "mouthLeft", "mouthRight"):
+            return f"{name.removesuffix(side)}_{side[0]}"
+    return name
+
+
+def _mirror_name(name: str) -> str:
+    if name.endswith("Left"):
+        return name.removesuffix("Left") + "Right"
+    if name.endswith("Right"):
+        return name.removesuffix("Right") + "Left"
+    return name
+
+
+def _thin_plate(anchors: Array, targets: Array, points: Array) -> Array:
+    """Points moved by the smooth map that takes anchors to targets (kernel |r|, as fits 3-D)."""
+    n = len(anchors)
+    distance = np.linalg.norm(anchors[:, None] - anchors, axis=-1)
+    system = np.zeros((n + 4, n + 4))
+    system[:n, :n] = distance - 1e-3 * np.eye(n)  # a trace of slack where anchors nearly meet
+    system[:n, n:] = np.c_[np.ones(n), anchors]
+    system[n:, :n] = system[:n, n:].T
+    weights = np.linalg.solve(system, np.r_[targets - anchors, np.zeros((4, 3))])
+    kernel = np.linalg.norm(points[:, None] - anchors, axis=-1)
+    return points + kernel @ weights[:n] + np.c_[np.ones(len(points)), points] @ weights[n:]
+
+
+def _nearest_skin(
+    points: Array, vertices: Array, skin: NDArray[np.int32], down_with_jaw: Array
+) -> tuple[NDArray[np.int32], Array]:
+    """Corner vertices (N, 3) and barycentric weights (N, 3) of the skin nearest to each point.
+
+    down_with_jaw: (V,) how far each vertex follows the jaw; parts the lips where they touch.
+    """
+    lip_line = 0.16  # jaw travel at the mouth corner, IOD
+    on_upper = (down_with_jaw[skin] < lip_line).all(1)
+    on_lower = (down_with_jaw[skin] > lip_line).all(1)
+    upper = {i for ring in LIP_RINGS_UPPER for i in ring if i not in LIPS_MEET}
+    lower = {i for ring in LIP_RINGS_LOWER for i in ring if i not in LIPS_MEET}
+    height = vertices[skin][:, :, 1].mean(1)
+    lids = {}
+    for pairs in LID_PAIRS.values():
+        for up, down in pairs:
+            middle = (points[up, 1] + points[down, 1]) / 2
+            lids[up], lids[down] = height < middle, height > middle
+    corners, weights = [], []
+    for i, point in enumerate(points):
+        allowed = lids.get(i, np.ones(len(skin), bool))
+        if i in upper:
+            allowed = on_upper
+        elif i in lower:
+            allowed = on_lower
+        near = np.linalg.norm(vertices[skin[:, 0]] - point, axis=1)
+        candidates = np.flatnonzero(allowed)
+        candidates = candidates[np.argsort(near[candidates])[:200]]
+        part = _closest_in_triangles(point, vertices[skin[candidates]])
+        spot = np.einsum("tk,tkd->td", part, vertices[skin[candidates]])
+        best = np.linalg.norm(spot - point, axis=1).argmin()
+        corners.append(skin[candidates[best]])
+        weights.append(part[best])
+    return np.array(corners), np.array(weights)
+
+
+def _closest_in_triangles(point: Array, triangles: Array) -> Array:
+    """Barycentric weights (T, 3) of the spot nearest to a point in each of T triangles."""
+    a, edges = triangles[:, 0], triangles[:, 1:] - triangles[:, :1]
+    gram = edges @ edges.transpose(0, 2, 1) + 1e-12 * np.eye(2)
+    inside = np.linalg.solve(gram, (edges @ (point - a)[:, :, None]))[:, :, 0]
+    inside = np.c_[1 - inside.sum(1), inside]
+    best = np.where((inside >= 0).all(1)[:, None], inside, 0)
+    gap = np.where((inside >= 0).all(1), 0, np.inf)
+    for k in range(3):  # otherwise the nearest spot lies on one of the sides
+        start, end = triangles[:, k], triangles[:, (k + 1) % 3]
+        along = ((point - start) * (end - start)).sum(1) / np.maximum(
+            ((end - start) ** 2).sum(1), 1e-12
+        )
+        along = along.clip(0, 1)
+        distance = np.linalg.norm(start + along[:, None] * (end - start) - point, axis=1)
+        side = np.zeros_like(inside)
+        side[:, k], side[:, (k + 1) % 3] = 1 - along, along
+        closer = distance < gap
+        best[closer], gap[closer] = side[closer], distance[closer]
+    return best
