@@ -1,0 +1,220 @@
+"""Drivers: what moves the face.  A driver is a callable ``(portrait, *, seed) -> Motion``.
+
+    from_speech   a recording of a voice
+    from_video    a video of a face
+    from_motion   a motion, or a motion file
+
+All of them end in `retarget`, which carries a motion over to the person in the portrait.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from enliven.errors import BadMotion, BadOption
+from enliven.face.head import fit_motion
+from enliven.face.track import track_video
+from enliven.geometry import angles_from_rotation, rotation_from_vector, vector_from_rotation
+from enliven.media.audio import read_speech
+from enliven.motion.generator import Generator, SpeechOptions
+from enliven.motion_io import load_motion_and_reference
+from enliven.types import CHANNELS, EXPRESSION, INDEX, Motion, Portrait, group_slice
+
+log = logging.getLogger("enliven")
+
+Progress = Callable[[int, int], object]
+
+# What opens the lips.  The driver's value replaces the photo's, so that a person photographed
+# with parted lips can close them.
+OPENING = ("jawOpen", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft",
+           "mouthUpperUpRight", "mouthFunnel", "mouthClose", "mouthRollLower", "mouthRollUpper",
+           "mouthPressLeft", "mouthPressRight", "tongueOut")  # fmt: skip
+
+# How far the head may leave its pose in the photo before the picture suffers: the photo shows
+# one side of the head only.  Yaw, pitch, roll in radians; x, y, z in IOD.
+TURN_LIMIT = np.radians([15.0, 12.0, 20.0])
+SHIFT_LIMIT = np.array([0.6, 0.5, 1.2])
+KNEE = 0.8  # fraction of a limit that is passed unchanged
+
+
+class Driver(Protocol):
+    """Anything that makes a motion for a portrait; the same seed gives the same motion."""
+
+    def __call__(self, portrait: Portrait, *, seed: int = 0) -> Motion: ...
+
+
+def from_speech(path: str | Path, *, options: SpeechOptions | None = None) -> Driver:
+    """Drive by a recording: lips, jaw and cheeks follow the voice; head, brows and lids live.
+
+    path: a sound file, or a video whose sound is used.  Motion covers its whole duration.
+    The driver raises BadMedia when the file cannot be read as sound.
+    """
+
+    def drive(portrait: Portrait, *, seed: int = 0) -> Motion:
+        speech = read_speech(path)
+        spoken = Generator.load().generate(
+            speech.samples, seconds=speech.seconds, seed=seed, options=options or SpeechOptions()
+        )
+        return retarget(spoken, portrait, np.zeros(len(CHANNELS)))
+
+    return drive
+
+
+def from_video(
+    path: str | Path,
+    *,
+    reference: str = "neutral",
+    face: int = 1,
+    face_box: tuple[float, float, float, float] | None = None,
+    progress: Progress | None = None,
+) -> Driver:
+    """Drive by a video of a face (options as in `track` and `retarget`)."""
+
+    def drive(portrait: Portrait, *, seed: int = 0) -> Motion:
+        return retarget(track(path, face=face, face_box=face_box, progress=progress), portrait,
+                        reference)  # fmt: skip
+
+    return drive
+
+
+def from_motion(
+    motion: Motion | str | Path, *, reference: str | ArrayLike | None = None
+) -> Driver:
+    """Drive by a motion or an `.npz` motion file.
+
+    reference: see `retarget`; by default the one stored in the file, else "neutral".
+    """
+
+    def drive(portrait: Portrait, *, seed: int = 0) -> Motion:
+        if isinstance(motion, Motion):
+            content, stored = motion, None
+        else:
+            content, stored = load_motion_and_reference(motion)
+        chosen = reference if reference is not None else stored
+        return retarget(content, portrait, "neutral" if chosen is None else chosen)
+
+    return drive
+
+
+def track(
+    path: str | Path,
+    *,
+    face: int = 1,
+    face_box: tuple[float, float, float, float] | None = None,
+    progress: Progress | None = None,
+) -> Motion:
+    """Motion of the face in a video, in that video's own frame (nothing retargeted).
+
+    face: which face, 1 is the largest; face_box: x, y, width, height in px instead.
+    progress: called with (frames done, frames in all, 0 if not known).
+    Raises BadMedia, NoFaceFound.
+    """
+    return fit_motion(track_video(path, face=face, face_box=face_box, progress=progress))
+
+
+def retarget(
+    motion: Motion,
+    portrait: Portrait,
+    reference: str | ArrayLike = "neutral",
+    *,
+    head_motion: float = 1.0,
+    expression: float = 1.0,
+) -> Motion:
+    """Carry a motion over to the person in a portrait.
+
+    reference: the frame of the driver that corresponds to the photo,
+        "neutral"  a relaxed face in the driver's usual pose,
+        "first"    the first frame in which the driver's face was found, or
+        a row (C,) of channel values.
+    head_motion: scale of head, gaze and body movement; expression: scale of the face's
+    movement, lids excepted.
+
+    Head: R = R_t R_reference^-1 R_rest.  All else: rest + (driver - reference), but for the
+    opening of the mouth, which the driver replaces.  Expression is clipped to 0..1; a turn or
+    shift too large for a photo is limited softly, with a note in the log.
+
+    Raises BadMotion when no frame shows a face, BadOption on an unknown reference.
+    """
+    start = reference_row(motion, reference)
+    rest = portrait.rest.astype(np.float64)
+    moved = motion.values - start
+    values = rest + moved
+
+    scale = np.full(len(EXPRESSION), expression)
+    scale[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]] = 1.0
+    face = group_slice("expression")
+    values[:, face] = rest[face] + scale * moved[:, face]
+    opening = [INDEX[name] for name in OPENING]
+    values[:, opening] = expression * motion.values[:, opening]
+    values[:, face] = values[:, face].clip(0, 1)
+
+    for group in ("gaze", "body"):
+        columns = group_slice(group)
+        values[:, columns] = rest[columns] + head_motion * moved[:, columns]
+
+    head = group_slice("head")
+    first = rotation_from_vector(start[head])
+    turn = rotation_from_vector(motion.values[:, head]) @ first.T
+    if head_motion != 1.0:
+        turn = rotation_from_vector(head_motion * vector_from_rotation(turn))
+    values[:, head] = vector_from_rotation(
+        limit_turn(turn) @ rotation_from_vector(rest[head])
+    )
+
+    place = group_slice("translation")
+    shift = head_motion * moved[:, place]
+    if (np.abs(shift) > SHIFT_LIMIT).any():
+        log.warning("the driver moves up to %.1f eye distances away; limited to what the photo "
+                    "can follow", np.abs(shift).max())  # fmt: skip
+    values[:, place] = rest[place] + soft_limit(shift, SHIFT_LIMIT)
+    return Motion(values.astype(np.float32), motion.fps, motion.valid)
+
+
+def reference_row(motion: Motion, reference: str | ArrayLike) -> NDArray[np.float64]:
+    """The row (C,) that `retarget` takes as the driver's counterpart of the photo."""
+    if not isinstance(reference, str):
+        row = np.asarray(reference, np.float64)
+        if row.shape != (len(CHANNELS),):
+            raise BadOption(f"reference has shape {row.shape}, expected ({len(CHANNELS)},)")
+        return row
+    if reference not in ("neutral", "first"):
+        raise BadOption(f'reference is "{reference}"; choose "neutral" or "first"')
+    if not motion.valid.any():
+        raise BadMotion("the motion has no valid frame: the tracker found no face at all")
+    seen = motion.values[motion.valid].astype(np.float64)
+    if reference == "first":
+        return seen[0]
+    row = np.median(seen, axis=0)
+    row[group_slice("expression")] = 0.0
+    return row
+
+
+def limit_turn(turn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rotations (T, 3, 3) away from the photo's pose, each angle within TURN_LIMIT."""
+    angles = np.stack(angles_from_rotation(turn), -1)
+    if (np.abs(angles) <= KNEE * TURN_LIMIT).all():
+        return turn
+    largest = np.degrees(np.abs(angles).max(0))
+    if (np.abs(angles) > TURN_LIMIT).any():
+        log.warning("the driver turns up to %.0f degrees (%.0f up or down) from the photo; "
+                    "limited to %.0f (%.0f)", largest[0], largest[1],
+                    *np.degrees(TURN_LIMIT[:2]))  # fmt: skip
+    yaw, pitch, roll = soft_limit(angles, TURN_LIMIT).T
+    # as rotation_from_angles, for whole arrays
+    zero = np.zeros_like(yaw)
+    return (rotation_from_vector(np.stack([zero, zero, roll], -1))
+            @ rotation_from_vector(np.stack([zero, -yaw, zero], -1))
+            @ rotation_from_vector(np.stack([pitch, zero, zero], -1)))  # fmt: skip
+
+
+def soft_limit(values: NDArray[np.float64], limit: ArrayLike) -> NDArray[np.float64]:
+    """Values unchanged up to KNEE * limit, then bent smoothly so that |values| stays < limit."""
+    limit = np.asarray(limit, np.float64)
+    knee, room = KNEE * limit, (1 - KNEE) * limit
+    size = np.abs(values)
+    bent = knee + room * np.tanh((size - knee) / room)
+    return np.where(size <= knee, values, np.sign(values) * bent)
