@@ -12,14 +12,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from enliven.face.head import LID_PAIRS, LIP_RINGS_LOWER, LIP_RINGS_UPPER, LIPS_MEET, mirror_points
+from enliven.face.head import (
+    IRIS_POINTS,
+    LID_PAIRS,
+    LIP_RINGS_LOWER,
+    LIP_RINGS_UPPER,
+    close_lids,
+    mirror_points,
+)
 from enliven.geometry import similarity
 from enliven.types import EXPRESSION
 
 Array = NDArray[np.floating]
 
 SKIN_VERTICES = 11248  # ICT-FaceKit lists face and neck first; sockets, teeth and eyes follow
-IRIS = slice(468, 478)
 
 # our landmarks for the 51 inner iBUG points that ICT-FaceKit marks (17 to 67), then the chin (8)
 IBUG = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 168, 6, 195, 4, 75, 97, 2, 326, 305,
@@ -59,8 +65,16 @@ def prior_basis(geometry: Path, mean: Array, triangles: Array) -> Array:
         for source in JOINED.get(name, (_ict_name(name),)):
             if source in names:  # tongueOut has no skin motion
                 basis[i] += carried[names.index(source)]
-    basis[:, IRIS] = 0
-    return close_lids(mirror_symmetric(basis), mean)
+    return finish(basis, mean)
+
+
+def finish(basis: Array, mean: Array) -> Array:
+    """The basis made symmetric, with lids and lips that close exactly and irises that stay."""
+    basis = seal_lips(mirror_symmetric(basis))
+    basis[:, IRIS_POINTS] = 0
+    for name, pairs in LID_PAIRS.items():
+        basis = close_lids(basis, mean, name, pairs)
+    return basis
 
 
 def mirror_symmetric(basis: Array) -> Array:
@@ -69,38 +83,20 @@ def mirror_symmetric(basis: Array) -> Array:
     return (basis + basis[other][:, mirror_points()] * np.array([-1, 1, 1])) / 2
 
 
-def close_lids(basis: Array, mean: Array) -> Array:
-    """The basis with eyeBlink made to bring the upper lid's edge exactly onto the lower one's.
+def seal_lips(basis: Array) -> Array:
+    """The basis with mouthClose made to undo exactly the parting of the inner lips by jawOpen.
 
-    The correction fades into the lid above the edge, so that it slides as one piece.
+    Half of the difference goes to each lip, and the lip's outer rings follow less and less.
     """
     basis = basis.copy()
-    for name, pairs in LID_PAIRS.items():
-        upper, lower = np.array(pairs).T
-        i = EXPRESSION.index(name)
-        fix = mean[lower] + basis[i, lower] - mean[upper] - basis[i, upper]
-        above = _lid_above(name, mean)
-        reach = np.exp(-((mean[above][:, None] - mean[upper]) ** 2).sum(-1) / (2 * 0.06**2))
-        reach[:, :] /= np.maximum(reach.sum(1, keepdims=True), 1e-9)
-        distance = np.sqrt(((mean[above][:, None] - mean[upper]) ** 2).sum(-1).min(1))
-        basis[i, above] += (reach @ fix) * np.exp(-((distance / 0.08) ** 2))[:, None]
-        basis[i, upper] += fix
+    jaw, close = EXPRESSION.index("jawOpen"), EXPRESSION.index("mouthClose")
+    for k in range(1, 10):
+        up, down = LIP_RINGS_UPPER[-1][k], LIP_RINGS_LOWER[-1][k]
+        apart = (basis[jaw] + basis[close])[down] - (basis[jaw] + basis[close])[up]
+        for ring, share in enumerate((0.1, 0.4, 0.7, 1.0)):
+            basis[close, LIP_RINGS_UPPER[ring][k]] += share * apart / 2
+            basis[close, LIP_RINGS_LOWER[ring][k]] -= share * apart / 2
     return basis
-
-
-def _lid_above(name: str, mean: Array) -> NDArray[np.intp]:
-    """Points of the skin above one eye's upper lid edge, the edge itself not among them."""
-    upper, lower = np.array(LID_PAIRS[name]).T
-    centre = mean[upper].mean(0)
-    close = np.linalg.norm((mean - centre)[:, :2], axis=1) < 0.3
-    above = mean[:, 1] < np.interp(mean[:, 0], *_sorted_columns(mean[upper]))
-    skip = np.isin(np.arange(len(mean)), [*upper, *lower, *range(468, 478)])
-    return np.flatnonzero(close & above & ~skip)
-
-
-def _sorted_columns(points: Array) -> tuple[Array, Array]:
-    order = points[:, 0].argsort()
-    return points[order, 0], points[order, 1]
 
 
 def _ict_name(name: str) -> str:
@@ -141,8 +137,8 @@ def _nearest_skin(
     lip_line = 0.16  # jaw travel at the mouth corner, IOD
     on_upper = (down_with_jaw[skin] < lip_line).all(1)
     on_lower = (down_with_jaw[skin] > lip_line).all(1)
-    upper = {i for ring in LIP_RINGS_UPPER for i in ring if i not in LIPS_MEET}
-    lower = {i for ring in LIP_RINGS_LOWER for i in ring if i not in LIPS_MEET}
+    upper = {i for ring in LIP_RINGS_UPPER for i in ring[1:-1]}  # the lips share their corners
+    lower = {i for ring in LIP_RINGS_LOWER for i in ring[1:-1]}
     height = vertices[skin][:, :, 1].mean(1)
     lids = {}
     for pairs in LID_PAIRS.values():
