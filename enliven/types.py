@@ -143,6 +143,8 @@ class Portrait:
     focal_px: focal length of the nominal camera; centre_px (2,): its principal point.
     mask: (H, W) uint8, 255 where a pixel belongs to the person.
     rest: (C,) float32, the Motion frame that reproduces the photo.
+    basis: (52, 478, 3) float32 IOD, head axes: how each expression channel at 1 moves the
+        landmarks of this very face.  triangles: (F, 3), the face mesh.
     confidence: 0 to 1, of the tracker.
     alpha: (H, W) uint8 or None, the photo's own transparency.
     source: path the photo was read from, if any; digest: SHA-256 of its content.
@@ -156,6 +158,8 @@ class Portrait:
     centre_px: NDArray[np.float64]
     mask: NDArray[np.uint8]
     rest: NDArray[np.float32]
+    basis: NDArray[np.float32]
+    triangles: NDArray[np.int64]
     confidence: float = 1.0
     alpha: NDArray[np.uint8] | None = None
     source: Path | None = None
@@ -166,7 +170,7 @@ class Portrait:
         expected: dict[str, tuple[int, ...]] = {
             "image": (height, width, 3), "landmarks": (478, 3), "rotation": (3, 3),
             "translation": (3,), "centre_px": (2,), "mask": (height, width),
-            "rest": (len(CHANNELS),),
+            "rest": (len(CHANNELS),), "basis": (len(EXPRESSION), 478, 3),
         }  # fmt: skip
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:

@@ -1,0 +1,139 @@
+"""What the renderer knows of one face: its geometry in the photo, and the sheets cut from it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from enliven.geometry import head_points, unproject
+from enliven.render.mesh import (
+    CHIN,
+    FACE_OVAL,
+    interpolation,
+    nearest_on_loop,
+    skin_triangles,
+)
+from enliven.render.warp import Grid, Pose, Sheet
+from enliven.types import Portrait
+
+# Lengths in IOD, chosen by eye on the development portraits.
+SKIN_REACH = 0.33  # how far past the face oval expressions pull hair and neck along
+DEPTH_KNEE = -0.585  # head z from which the sides of the face are flattened ...
+DEPTH_SLOPE = 0.55  # ... to this share, since a photo has no texture for what they hide
+BACK_OF_HAIR, BACK_OF_NECK = -0.16, -0.45  # head z that hair and neck recede to
+HAIR_REACH, NECK_REACH = 0.34, 0.135
+NECK_TOP, NECK_LENGTH = -0.28, 1.07  # where, below the chin, the neck starts and ends to bend
+EDGE_FADE = 0.30  # motion dies out this close to the border of the moving region
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face in output pixels.
+
+    image: (H, W, 3) uint8.  landmarks: (478, 2) px, mouth seam refined.
+    head: (478, 3) head coordinates, IOD.  depth: (478,) camera z, IOD, sides flattened.
+    basis: (52, 478, 3) IOD, the person's own.  triangles: (F, 3) of the skin.
+    """
+
+    image: NDArray[np.uint8]
+    landmarks: NDArray[np.float64]
+    head: NDArray[np.float64]
+    depth: NDArray[np.float64]
+    basis: NDArray[np.float64]
+    triangles: NDArray[np.int64]
+    pose: Pose
+    iod_px: float
+
+
+def describe_face(portrait: Portrait, landmarks: NDArray, basis: NDArray,
+                  triangles: NDArray) -> Face:  # fmt: skip
+    """Face of a portrait; landmarks (478, 3) px may differ from the tracked ones (mouth seam)."""
+    pose = Pose(portrait.rotation, portrait.translation, portrait.focal_px, portrait.centre_px)
+    camera = (pose.rotation, pose.translation, pose.focal_px, pose.centre_px)
+    head = head_points(landmarks, *camera)
+    flat = head.copy()
+    flat[:, 2] = np.where(head[:, 2] > DEPTH_KNEE,
+                          DEPTH_KNEE + DEPTH_SLOPE * (head[:, 2] - DEPTH_KNEE), head[:, 2])  # fmt: skip
+    depth = flat @ pose.rotation[2] + pose.translation[2]
+    return Face(portrait.image, landmarks[:, :2].astype(np.float64), head, depth,
+                np.asarray(basis, np.float64), skin_triangles(triangles), pose,
+                portrait.iod_px)  # fmt: skip
+
+
+def smooth_step(x: NDArray) -> NDArray:
+    """0 below 0, 1 above 1, with flat ends."""
+    x = np.clip(x, 0, 1)
+    return x * x * (3 - 2 * x)
+
+
+def cut_sheet(face: Face, grid: Grid, region: tuple[int, int, int, int],
+              clamp: Callable[[NDArray], NDArray] | None = None, blur_iod: float = 0.03) -> Sheet:  # fmt: skip
+    """The skin over a grid.
+
+    region: x0, y0, x1, y1 px of all that may move; motion fades towards its border.
+    clamp: maps points (P, 2) px to where the skin is read off instead, for one side of a slit.
+    """
+    points = grid.points()
+    flat = points.reshape(-1, 2)
+    where = flat if clamp is None else clamp(flat)
+    weights = interpolation(where, face.landmarks, face.triangles, SKIN_REACH * face.iod_px)
+    fields = weights(face.basis).reshape(len(face.basis), *points.shape[:2], 3)
+    sigma = [blur_iod * face.iod_px / step for step in grid.step]
+    fields = np.stack([cv2.GaussianBlur(f, (0, 0), sigma[0], sigmaY=sigma[1],
+                                        borderType=cv2.BORDER_REPLICATE)
+                       for f in fields.astype(np.float32)])  # fmt: skip
+    depth = _depth(face, flat, where).reshape(points.shape[:2])
+    depth = cv2.GaussianBlur(depth, (0, 0), sigma[0], sigmaY=sigma[1], borderType=cv2.BORDER_REPLICATE)
+    camera = unproject(points, depth, face.pose.focal_px, face.pose.centre_px)
+    head = (camera - face.pose.translation) @ face.pose.rotation
+    follow = _follow(face, flat).reshape(points.shape[:2])
+    fade = _edge_fade(flat, region, face).reshape(points.shape[:2])
+    return Sheet(grid, head.astype(np.float32), fields, (follow * fade).astype(np.float32),
+                 ((1 - follow) * fade).astype(np.float32))  # fmt: skip
+
+
+def _outside(face: Face, points: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Nearest oval segment and share (as nearest_on_loop) and distance outside the oval, IOD."""
+    oval = face.landmarks[list(FACE_OVAL)]
+    segment, share, distance = nearest_on_loop(points, oval)
+    contour = oval.astype(np.float32).reshape(-1, 1, 2)
+    inside = np.array([cv2.pointPolygonTest(contour, (float(x), float(y)), False) >= 0
+                       for x, y in points])  # fmt: skip
+    return segment, share, np.where(inside, 0.0, distance) / face.iod_px
+
+
+def _depth(face: Face, points: NDArray, where: NDArray) -> NDArray:
+    """Camera z in IOD at points: on the face its mesh, beyond it hair or neck receding."""
+    weights = interpolation(where, face.landmarks, face.triangles, reach=1e9)
+    depth = weights(face.depth[:, None])[:, 0].astype(np.float64)
+    segment, share, distance = _outside(face, points)
+    oval = face.landmarks[list(FACE_OVAL)]
+    foot = oval[segment] * (1 - share[:, None]) + np.roll(oval, -1, 0)[segment] * share[:, None]
+    down = (points - foot) @ _head_axes(face)[1] / np.maximum(distance * face.iod_px, 1e-6)
+    neck = smooth_step((down - 0.15) / 0.55)
+    back = face.pose.translation[2] + (1 - neck) * BACK_OF_HAIR + neck * BACK_OF_NECK
+    reach = (1 - neck) * HAIR_REACH + neck * NECK_REACH
+    return depth + np.maximum(back - depth, 0) * (1 - np.exp(-distance / reach))
+
+
+def _head_axes(face: Face) -> NDArray:
+    """Unit vectors (2, 2) in the image along the head's x and y."""
+    down = face.pose.rotation[:2, 1] / np.linalg.norm(face.pose.rotation[:2, 1])
+    return np.array([[down[1], -down[0]], down])
+
+
+def _follow(face: Face, points: NDArray) -> NDArray:
+    """Share of the head's rigid motion: all of it on head and hair, falling along the neck."""
+    below = (points - face.landmarks[CHIN]) @ _head_axes(face)[1] / face.iod_px
+    upright = 1 - smooth_step((below - NECK_TOP) / NECK_LENGTH)
+    distance = _outside(face, points)[2]
+    return upright + (1 - upright) * np.exp(-((distance / 0.124) ** 2))
+
+
+def _edge_fade(points: NDArray, region: tuple[int, int, int, int], face: Face) -> NDArray:
+    x0, y0, x1, y1 = region
+    to_edge = np.minimum.reduce([points[:, 0] - x0, points[:, 1] - y0,
+                                 x1 - 1 - points[:, 0], y1 - 1 - points[:, 1]])  # fmt: skip
+    return smooth_step(to_edge / (EDGE_FADE * face.iod_px))

@@ -1,0 +1,151 @@
+"""Cut a photo into what moves and what stays: framing, person layer, filled background."""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from enliven.render.mesh import CHIN, FACE_OVAL, FOREHEAD
+from enliven.types import Portrait
+
+HEAD_CROP = 2.35  # side of a head crop, in face heights
+ALPHA_STEPS = 64  # fixed-point steps a grey level in the person layer
+
+
+def reframe(portrait: Portrait, box: tuple[float, float, float, float],
+            size: tuple[int, int]) -> Portrait:  # fmt: skip
+    """The portrait as seen through box (x, y, width, height) px, scaled to size (W, H)."""
+    x, y, width, height = box
+    scale = np.array([size[0] / width, size[1] / height])
+    # pixel centres are integers: output j shows input (j + 0.5) / scale - 0.5 + x
+    matrix = np.array([[1 / scale[0], 0, x + 0.5 / scale[0] - 0.5],
+                       [0, 1 / scale[1], y + 0.5 / scale[1] - 0.5]])  # fmt: skip
+
+    def resampled(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if np.array_equal(matrix, [[1, 0, x], [0, 1, y]]) and x == int(x) and y == int(y):
+            return np.ascontiguousarray(image[int(y) : int(y) + size[1], int(x) : int(x) + size[0]])
+        if scale.max() < 1:  # average, so that fine texture does not alias
+            x0, y0 = int(np.floor(x)), int(np.floor(y))
+            x1, y1 = int(np.ceil(x + width)), int(np.ceil(y + height))
+            part = image[max(y0, 0) : y1, max(x0, 0) : x1]
+            return cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+        return cv2.warpAffine(image, matrix, size, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+                              borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+
+    landmarks = portrait.landmarks.copy()
+    landmarks[:, :2] = (landmarks[:, :2] - matrix[:, 2]) * scale
+    landmarks[:, 2] *= scale.mean()
+    return replace(
+        portrait,
+        image=resampled(portrait.image),
+        mask=resampled(portrait.mask),
+        alpha=None if portrait.alpha is None else resampled(portrait.alpha),
+        landmarks=landmarks,
+        focal_px=portrait.focal_px * float(scale.mean()),
+        centre_px=(portrait.centre_px - matrix[:, 2]) * scale,
+    )
+
+
+def head_box(portrait: Portrait) -> tuple[float, float, float, float]:
+    """A square (x, y, width, height) px around head and shoulders, inside the photo."""
+    height, width = portrait.image.shape[:2]
+    top, chin = portrait.landmarks[FOREHEAD, :2], portrait.landmarks[CHIN, :2]
+    side = min(float(np.linalg.norm(chin - top)) * HEAD_CROP, width, height)
+    side = float(round(side))
+    x, y = (top + chin) / 2 - side / 2
+    y += 0.06 * side
+    return (float(round(np.clip(x, 0, width - side))), float(round(np.clip(y, 0, height - side))),
+            side, side)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A person over a still background: photo = person + (1 - alpha) * background, exactly.
+
+    person: (h, w, 4) int16, colour already times alpha, then alpha, all times ALPHA_STEPS.
+    background: (h, w, 3) uint8 with the person painted out.
+    """
+
+    person: NDArray[np.int16]
+    background: NDArray[np.uint8]
+
+
+def cut_layers(image: NDArray[np.uint8], mask: NDArray[np.uint8], iod_px: float) -> Layers:
+    """Split an image (h, w, 3) along a person mask (h, w), 255 inside."""
+    alpha = mask.astype(np.float32) / 255
+    reach = max(2, round(0.10 * iod_px))
+    hole = cv2.dilate((mask > 2).astype(np.uint8), _disc(reach))
+    background = fill_hole(image, hole, iod_px)
+    # The colour of the person is what remains when the background's share is taken away:
+    # a wrong guess of the background then shows only where the person has moved.
+    colour = image - (1 - alpha[..., None]) * background
+    person = np.dstack([colour, 255 * alpha]) * ALPHA_STEPS
+    return Layers(np.rint(person).astype(np.int16), background)
+
+
+def fill_hole(image: NDArray[np.uint8], hole: NDArray[np.uint8], iod_px: float) -> NDArray[np.uint8]:
+    """Paint over the hole (h, w, non-zero inside) with what surrounds it."""
+    if not hole.any():
+        return image.copy()
+    known = (hole == 0).astype(np.float32)
+    if not known.any():
+        return image.copy()
+    smooth = push_pull(image.astype(np.float32), known)
+    # Near the silhouette, where it can come into view, structure should run on into the hole.
+    factor = max(1.0, iod_px / 24)
+    size = (max(8, round(image.shape[1] / factor)), max(8, round(image.shape[0] / factor)))
+    small_hole = (cv2.resize(hole, size, interpolation=cv2.INTER_AREA) > 0).astype(np.uint8)
+    core = cv2.erode(small_hole, _disc(12))
+    seed = np.clip(smooth, 0, 255).astype(np.uint8)
+    small = cv2.resize(np.where(hole[..., None] > 0, seed, image), size,
+                       interpolation=cv2.INTER_AREA)  # fmt: skip
+    near = cv2.inpaint(small, small_hole & (1 - core), 3, cv2.INPAINT_TELEA)
+    near = cv2.resize(cv2.GaussianBlur(near, (0, 0), 1.0), (image.shape[1], image.shape[0]),
+                      interpolation=cv2.INTER_CUBIC)  # fmt: skip
+    share = cv2.resize((small_hole & (1 - core)).astype(np.float32), (image.shape[1], image.shape[0]))
+    share = 0.6 * cv2.GaussianBlur(share, (0, 0), max(1.0, 0.08 * iod_px))[..., None]
+    filled = smooth * (1 - share) + near * share
+    filled += grain(image, hole)[..., None]
+    edge = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), max(1.0, 0.02 * iod_px))
+    edge = np.where(hole > 0, np.clip(2 * edge - 1, 0, 1), 0)[..., None]
+    return np.clip(image * (1 - edge) + filled * edge + 0.5, 0, 255).astype(np.uint8)
+
+
+def grain(image: NDArray[np.uint8], hole: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Noise (h, w) as strong as the fine grain around the hole, so that the fill is not waxy."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    detail = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.5))
+    outside = detail[hole == 0]
+    sigma = min(4.0, 1.4826 * float(np.median(outside))) if outside.size else 0.0
+    noise = np.random.default_rng(0).standard_normal(grey.shape).astype(np.float32)
+    return sigma * noise
+
+
+def push_pull(image: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Smooth fill of image (h, w, c) where known (h, w) is 0 (Gortler et al. 1996)."""
+    height, width = known.shape
+    if min(height, width) <= 2:
+        total = max(float(known.sum()), 1e-6)
+        mean = (image * known[..., None]).sum((0, 1)) / total
+        return image * known[..., None] + mean * (1 - known[..., None])
+    half = ((width + 1) // 2, (height + 1) // 2)
+    mass = cv2.resize(known, half, interpolation=cv2.INTER_AREA)
+    colour = cv2.resize(image * known[..., None], half, interpolation=cv2.INTER_AREA)
+    colour = colour / np.maximum(mass, 1e-6)[..., None]
+    # a coarse cell counts as known soon, so that the fill follows the nearest colours
+    coarse = push_pull(colour, np.where(mass > 1e-4, mass**0.25, 0).astype(np.float32))
+    fine = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    return image * known[..., None] + fine * (1 - known[..., None])
+
+
+def face_cover(landmarks: NDArray, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Mask (h, w), 255 inside the face oval: always person, whatever a segmenter thinks."""
+    cover = np.zeros(shape, np.uint8)
+    outline = np.round(landmarks[list(FACE_OVAL), :2] * 16).astype(np.int32)
+    cv2.fillPoly(cover, [outline], 255, cv2.LINE_AA, 4)
+    return cover
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))

@@ -1,0 +1,260 @@
+"""What shows between the lips: teeth, tongue, the dark of the mouth.
+
+Teeth are flat pictures hung in head coordinates, the upper row on the skull and the lower row
+on the jaw, so that lips open and close over them.  Proportions follow Wheeler's Dental
+Anatomy (mean crown widths and heights); 1 IOD is taken as 90 mm.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from enliven.render.face import Face, smooth_step
+from enliven.render.layers import push_pull
+from enliven.render.mesh import LOWER_LIP_INNER, MOUTH, UPPER_LIP_INNER
+from enliven.render.opening import Slit
+from enliven.types import EXPRESSION
+
+MM = 1 / 90  # IOD
+UPPER_WIDTHS_MM = (8.5, 6.5, 7.5, 7.0, 7.0)  # from the midline outwards
+UPPER_HEIGHTS_MM = (10.5, 9.0, 10.0, 8.5, 8.0)
+LOWER_WIDTHS_MM = (5.0, 5.5, 7.0, 7.0, 7.0)
+LOWER_HEIGHTS_MM = (9.0, 9.5, 10.5, 8.5, 8.0)
+TEXTURE_PX_PER_MM = 6
+
+JAW = tuple(EXPRESSION.index(n) for n in ("jawOpen", "jawLeft", "jawRight", "jawForward"))
+OPEN_GAP = 0.032  # IOD; lips further apart than this in the photo count as open
+
+
+def seal_line(image: NDArray[np.uint8], landmarks: NDArray, iod_px: float) -> NDArray[np.float64]:
+    """Landmarks (478, 3) px with closed lips moved onto the dark line where they meet.
+
+    The tracker places both rims near, not on, that line; cutting beside it would leave a rim
+    of the wrong lip.  An open mouth is left as it is.
+    """
+    landmarks = np.asarray(landmarks, np.float64).copy()
+    upper, lower = list(UPPER_LIP_INNER), list(LOWER_LIP_INNER)
+    if rim_gap(landmarks, iod_px) > OPEN_GAP:
+        return landmarks
+    middle = (landmarks[upper] + landmarks[lower]) / 2
+    along = middle[-1, :2] - middle[0, :2]
+    across = np.array([-along[1], along[0]]) / max(float(np.linalg.norm(along)), 1e-9)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    grey = cv2.GaussianBlur(grey, (0, 0), max(0.6, 0.0045 * iod_px))
+    reach = 0.024 * iod_px
+    offsets = np.linspace(-reach, reach, 41)
+    places = (middle[:, None, :2] + offsets[:, None] * across).astype(np.float32)
+    profile = cv2.remap(grey, places[..., 0], places[..., 1], cv2.INTER_LINEAR,
+                        borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    profile = profile + 12 * (offsets / reach) ** 2  # near the tracked line, unless clearly darker
+    shift = offsets[profile.argmin(1)]
+    shift[[0, -1]] = 0
+    shift = np.convolve(np.pad(shift, 2, mode="edge"), [0.1, 0.2, 0.4, 0.2, 0.1], "valid")
+    middle[:, :2] += shift[:, None] * across
+    landmarks[upper] = landmarks[lower] = middle
+    return landmarks
+
+
+def rim_gap(landmarks: NDArray, iod_px: float) -> float:
+    """Largest gap between the inner rims of the lips, IOD."""
+    gaps = landmarks[list(LOWER_LIP_INNER), :2] - landmarks[list(UPPER_LIP_INNER), :2]
+    return float(np.linalg.norm(gaps, axis=1)[2:-2].max()) / iod_px
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A picture hung in head coordinates: pixel (u, v) of it is at origin + u*right + v*down."""
+
+    picture: NDArray[np.float32]  # (h, w, 4), colour 0..255 straight, alpha 0..1
+    origin: NDArray[np.float64]  # (3,) IOD
+    right: NDArray[np.float64]
+    down: NDArray[np.float64]
+
+    def drawn_on(self, canvas: NDArray[np.float32], to_canvas: Callable[[NDArray], NDArray],
+                 shift: NDArray, opacity: float = 1.0) -> None:  # fmt: skip
+        """Blend onto canvas (h, w, 3); shift (3,) IOD moves the plate in head coordinates."""
+        height, width = self.picture.shape[:2]
+        corners = np.array([[0, 0], [width, 0], [0, height]], np.float32)
+        places = np.array([to_canvas(self.origin + shift + u * self.right + v * self.down)
+                           for u, v in corners], np.float32)  # fmt: skip
+        matrix = cv2.getAffineTransform(corners, places)
+        # plates have finer pixels than the frame: average, or teeth sparkle as they move
+        scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+        picture = self.picture
+        if scale < 0.8:
+            picture = cv2.GaussianBlur(picture, (0, 0), 0.5 * (1 / scale**2 - 1) ** 0.5)
+        size = (canvas.shape[1], canvas.shape[0])
+        warped = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR,
+                                borderMode=cv2.BORDER_CONSTANT, borderValue=0)  # fmt: skip
+        alpha = opacity * warped[..., 3:]
+        canvas += alpha * (warped[..., :3] - canvas)
+
+
+@dataclass(frozen=True)
+class Mouth:
+    """Everything behind the lips of one face."""
+
+    plates: tuple[tuple[Plate, float], ...]  # back to front, with its share of the jaw's motion
+    depth_colour: NDArray[np.float32]  # (3,)
+    jaw_fields: NDArray[np.float64]  # (4, 3) IOD: how the JAW channels move the lower teeth
+    from_photo: NDArray[np.float32] | None  # (h, w, 4) of the photo's own interior, window pixels
+
+
+def build_mouth(face: Face, slit: Slit) -> Mouth:
+    """Size, place and light the interior from the photo."""
+    corners = face.head[[MOUTH.upper[0], MOUTH.upper[-1]]]
+    upper = face.head[list(UPPER_LIP_INNER)]
+    width = float(np.linalg.norm(corners[1] - corners[0]))
+    right = (corners[1] - corners[0]) / width
+    down = np.array([0.0, 1, 0]) - right * right[1]
+    down /= np.linalg.norm(down)
+    skin, light = skin_light(face)
+    scale = np.clip(width / 0.54, 0.8, 1.2)
+    middle = upper[5] * 0.5 + face.head[LOWER_LIP_INNER[5]] * 0.5
+    behind = np.array([0, 0, 0.05 * width])
+    tooth = np.clip((np.array([226, 216, 196]) * 0.75 + skin * 0.25) * light, 0, 245)
+    gum = np.array([150, 78, 78]) * light
+    plates = []
+    for row, share in (("tongue", 1.0), ("lower", 1.0), ("upper", 0.0)):
+        if row == "tongue":
+            picture = tongue_picture(width, light)
+            size = np.array([0.66 * width, 0.50 * width])
+            at = middle - down * 0.24 * width - right * size[0] / 2 + 4 * behind
+        else:
+            picture = teeth_picture(row == "upper", tooth * (1 if row == "upper" else 0.82), gum)
+            size = np.array(picture.shape[1::-1]) / TEXTURE_PX_PER_MM * MM * scale
+            # rest position of the edges: the upper row just below the seam, the lower behind it
+            edge = 0.016 if row == "upper" else 0.022
+            top = edge - size[1] if row == "upper" else edge
+            at = middle + down * top - right * size[0] / 2 + behind * (1 if row == "upper" else 1.6)
+        if row != "upper":  # lies in the shadow of the upper row and lip
+            picture[..., :3] *= np.linspace(0.75, 1, picture.shape[0])[:, None, None]
+        plates.append((Plate(picture, at, right * size[0] / picture.shape[1],
+                             down * size[1] / picture.shape[0]), share))  # fmt: skip
+    jaw_fields = face.basis[list(JAW)][:, LOWER_LIP_INNER[5]].copy()
+    dark = np.array([46, 14, 14]) * light
+    return Mouth(tuple(plates), dark.astype(np.float32), jaw_fields, lifted_interior(face, slit))
+
+
+def skin_light(face: Face) -> tuple[NDArray, float]:
+    """Median skin colour (3,) around the mouth, and how brightly the face is lit, 0.35 to 1.1."""
+    cheeks = [205, 425, 50, 280, 36, 266, 152, 199]
+    points = np.rint(face.landmarks[cheeks]).astype(int)
+    height, width = face.image.shape[:2]
+    colours = face.image[np.clip(points[:, 1], 0, height - 1), np.clip(points[:, 0], 0, width - 1)]
+    skin = np.median(colours.astype(np.float64), axis=0)
+    # the brightest skin tells the light better than the median, which tells the complexion
+    peak = np.percentile(colours.max(1), 80) / 255
+    return skin, float(np.clip(0.35 + 0.75 * peak, 0.35, 1.1))
+
+
+def lifted_interior(face: Face, slit: Slit) -> NDArray[np.float32] | None:
+    """The photo's own teeth and tongue where its lips are apart, (h, w, 4), or None."""
+    x0, y0, x1, y1 = slit.box
+    pad = slit.box[0] - slit.side_box[0]
+    inside = np.minimum(slit.side_upper, slit.side_lower)[pad:-pad, pad:-pad]
+    soft = max(1.0, 0.012 * face.iod_px)
+    alpha = smooth_step((inside - 0.3 * soft) / soft).astype(np.float32)
+    if alpha.max() < 0.9 or (alpha > 0.5).sum() < 30:
+        return None
+    height, width = face.image.shape[:2]
+    rows, columns = np.clip(np.arange(y0, y1), 0, height - 1), np.clip(np.arange(x0, x1), 0, width - 1)
+    photo = face.image[rows][:, columns].astype(np.float32)
+    colour = push_pull(photo, (alpha > 0.5).astype(np.float32))
+    return np.dstack([np.where(alpha[..., None] > 0.5, photo, colour), alpha])
+
+
+def teeth_picture(upper: bool, tooth: NDArray, gum: NDArray) -> NDArray[np.float32]:
+    """A row of teeth with its gum, (h, w, 4), edge of the row at the bottom if upper, else top."""
+    widths = UPPER_WIDTHS_MM if upper else LOWER_WIDTHS_MM
+    heights = UPPER_HEIGHTS_MM if upper else LOWER_HEIGHTS_MM
+    over, gum_mm = 3, 4.0
+    px = TEXTURE_PX_PER_MM * over
+    half, tall = sum(widths) * px, (max(heights) + gum_mm) * px
+    shape = (int(tall), int(2 * half))
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
+    x = (x + 0.5 - half) / px  # mm from the midline
+    y = (y + 0.5) / px if upper else max(heights) + gum_mm - (y + 0.5) / px  # mm from the gum's end
+    picture = np.empty((*shape, 3), np.float32)
+    picture[:] = gum * (0.72 + 0.28 * np.clip(y / gum_mm, 0, 1))[..., None]
+    alpha = (y < gum_mm + 1.5).astype(np.float32)
+    shade_out = 1 - 0.45 * smooth_step((np.abs(x) - 9) / 20)  # the arch recedes into shadow
+    start = 0.0
+    edge = max(heights) + gum_mm
+    for i, (width, height) in enumerate(zip(widths, heights, strict=True)):
+        end = edge - (0.0, 0.7, 0.1, 0.8, 1.2)[i] * (1.0 if upper else 0.6)
+        for side in (-1, 1):
+            u = (x - side * (start + width / 2)) / (width / 2 * 0.985)
+            neck = end - height + 0.9 * u * u
+            v = (y - neck) / (end - neck)
+            # crowns taper towards the gum and have rounded edges
+            taper = 0.90 + 0.10 * np.sin(np.clip(v, 0, 1) * np.pi * 0.6)
+            shape_power = np.abs(u / taper) ** 5 + np.clip((v - 0.86) / 0.14, 0, None) ** 3
+            inside = (shape_power < 1) & (v > 0) & (v < 1)
+            curve = 1 - 0.16 * np.abs(u / taper) ** 4
+            root = 0.86 + 0.14 * np.clip(2.2 * v, 0, 1)
+            tip = 1 - 0.10 * np.clip((v - 0.85) / 0.15, 0, 1)
+            warm = np.array([1.0, 0.985, 0.95]) ** np.clip(1 - v, 0, 1)[..., None]
+            gleam = 9 * np.exp(-(((u + 0.15) / 0.35) ** 2) - ((v - 0.45) / 0.28) ** 2)
+            colour = tooth * warm * (curve * root * tip)[..., None] + gleam[..., None]
+            picture[inside] = colour[inside]
+            alpha[inside] = 1
+        start += width
+    picture *= shade_out[..., None]
+    gaps = (alpha == 0) & (y > gum_mm) & (y < edge - 2.2)
+    picture[gaps] = 0.62 * tooth
+    alpha[gaps] = 1
+    size = (shape[1] // over, shape[0] // over)
+    solid = cv2.resize(picture * alpha[..., None], size, interpolation=cv2.INTER_AREA)
+    alpha = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
+    return np.dstack([solid / np.maximum(alpha, 1e-3)[..., None], alpha])
+
+
+def tongue_picture(width: float, light: float) -> NDArray[np.float32]:
+    """A resting tongue seen from the front, (h, w, 4)."""
+    shape = (100, 180)
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
+    u, v = (x + 0.5) / shape[1] * 2 - 1, (y + 0.5) / shape[0] * 2 - 1
+    radius = np.sqrt(np.abs(u) ** 2.6 + np.abs(np.minimum(v, 0)) ** 2.2)
+    shade = (0.80 - 0.26 * np.clip(-v, 0, 1) ** 1.5 - 0.10 * np.exp(-((u / 0.12) ** 2))
+             - 0.20 * np.abs(u) ** 2.5 - 0.20 * np.clip(v, 0, 1))  # fmt: skip
+    noise = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    shade = shade + 0.25 * cv2.GaussianBlur(noise, (0, 0), 2.5)
+    colour = np.array([176, 98, 96]) * light * shade[..., None]
+    alpha = smooth_step((1 - radius) / 0.3)
+    return np.dstack([colour, alpha]).astype(np.float32)
+
+
+def draw_mouth(mouth: Mouth, shape: tuple[int, int], to_canvas: Callable[[NDArray], NDArray],
+               weights: NDArray, cover: NDArray, iod_px: float,
+               skull_shift: NDArray) -> NDArray[np.float32]:  # fmt: skip
+    """Interior (h, w, 3) for window pixels.
+
+    to_canvas: head coordinates (3,) -> window px.  weights: (52,) change of expression.
+    cover: (h, w) skin cover, 0 where the interior shows.  skull_shift: (2, 3) affine that
+    carries the photo's own interior along with the skull.
+    """
+    canvas = np.empty((*shape, 3), np.float32)
+    canvas[:] = mouth.depth_colour
+    jaw = weights[list(JAW)] @ mouth.jaw_fields
+    for plate, share in mouth.plates:
+        plate.drawn_on(canvas, to_canvas, share * jaw)
+    if mouth.from_photo is not None:
+        own = cv2.warpAffine(mouth.from_photo, skull_shift, shape[::-1], flags=cv2.INTER_LINEAR,
+                             borderMode=cv2.BORDER_CONSTANT, borderValue=0)  # fmt: skip
+        shaded = shade_under_lips(canvas, cover, iod_px)
+        return shaded + own[..., 3:] * (own[..., :3] - shaded)
+    return shade_under_lips(canvas, cover, iod_px)
+
+
+def shade_under_lips(canvas: NDArray, cover: NDArray, iod_px: float) -> NDArray[np.float32]:
+    """Lips keep light out: darken next to them, and all of a narrow opening."""
+    near = cv2.GaussianBlur(cover, (0, 0), max(0.8, 0.035 * iod_px))
+    above = np.zeros_like(near)
+    drop = max(1, round(0.03 * iod_px))
+    above[drop:] = near[:-drop]
+    dark = np.clip(np.maximum(near, 0.9 * above), 0, 1) ** 1.5
+    return canvas * (1 - dark[..., None] * np.array([0.62, 0.72, 0.72], np.float32))

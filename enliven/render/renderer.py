@@ -1,0 +1,199 @@
+"""Portrait + Motion -> frames: the layered 2.5-D renderer.
+
+The person is one continuous sheet that bends and turns over a still, filled background; mouth
+and eyes are slits in it, drawn again on finer grids as an upper and a lower sheet over teeth
+or eyeball.  Every pixel of skin is resampled from the photo exactly once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from enliven.errors import BadOption
+from enliven.geometry import CAMERA_DISTANCE, project, rotation_from_vector
+from enliven.render.eyes import EYEBALL_RADIUS, Eyeball, build_eyeball, draw_eyeball
+from enliven.render.face import cut_sheet, describe_face
+from enliven.render.layers import ALPHA_STEPS, cut_layers, face_cover, head_box, reframe
+from enliven.render.mesh import CHIN, FOREHEAD, LEFT_EYE, LEFT_IRIS, MOUTH, RIGHT_EYE, RIGHT_IRIS
+from enliven.render.mouth import build_mouth, draw_mouth, seal_line
+from enliven.render.opening import Place, Slit, compose, cut_slit, draw_skin, place
+from enliven.render.warp import Grid, Pose, invert
+from enliven.types import CHANNELS, INDEX, Motion, Portrait, group_slice
+
+SKIN_STEP = 0.05  # grid step of the whole moving region, IOD
+REGION = (2.6, 2.7, 3.6)  # IOD the moving region reaches sideways, up and down from the face
+BODY_SHARE = 0.35  # how much of the head's shift the shoulders take over
+SIZE_RANGE = (64, 4096)
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """size: longer side of the output in px, 64 to 4096; None keeps the photo's own.
+
+    crop: show a square around head and shoulders instead of the whole photo.
+    transparent: frames carry a fourth channel, the person's straight alpha.
+    """
+
+    size: int | None = None
+    crop: bool = False
+    transparent: bool = False
+
+    def __post_init__(self) -> None:
+        if self.size is not None and not SIZE_RANGE[0] <= self.size <= SIZE_RANGE[1]:
+            raise BadOption(f"size {self.size} px is outside {SIZE_RANGE[0]} to {SIZE_RANGE[1]}; "
+                            "use for example 512 or 1024")  # fmt: skip
+
+
+def framed(portrait: Portrait, options: RenderOptions) -> Portrait:
+    """The portrait cropped and scaled as the output will show it."""
+    height, width = portrait.image.shape[:2]
+    box = head_box(portrait) if options.crop else (0.0, 0.0, float(width), float(height))
+    scale = 1.0 if options.size is None else options.size / max(box[2:])
+    scale = min(scale, SIZE_RANGE[1] / max(box[2:]))
+    size = (max(2, round(box[2] * scale)), max(2, round(box[3] * scale)))
+    return reframe(portrait, box, size)
+
+
+class Renderer:
+    """Draws motion frames of one portrait.  Frames depend on nothing but their own values."""
+
+    def __init__(self, portrait: Portrait, options: RenderOptions = RenderOptions()) -> None:
+        self.options = options
+        portrait = framed(portrait, options)
+        self.portrait = portrait
+        landmarks = seal_line(portrait.image, portrait.landmarks, portrait.iod_px)
+        self.face = face = describe_face(portrait, landmarks, portrait.basis, portrait.triangles)
+        self.region = x0, y0, x1, y1 = moving_region(portrait)
+        mask = np.maximum(portrait.mask, face_cover(landmarks, portrait.mask.shape))
+        self.layers = cut_layers(portrait.image[y0:y1, x0:x1], mask[y0:y1, x0:x1], face.iod_px)
+        self.mask = mask
+        grid = Grid.over(self.region, SKIN_STEP * face.iod_px)
+        self.skin = cut_sheet(face, grid, self.region)
+        self.mouth_slit = cut_slit(face, MOUTH, self.region, (0.52, 0.34, 0.70), 0.0)
+        self.mouth = build_mouth(face, self.mouth_slit)
+        self.eyes: list[tuple[Slit, Eyeball]] = []
+        for opening, iris in ((LEFT_EYE, LEFT_IRIS), (RIGHT_EYE, RIGHT_IRIS)):
+            slit = cut_slit(face, opening, self.region, (0.28, 0.24, 0.20), 0.012)
+            self.eyes.append((slit, build_eyeball(face, slit, iris)))
+        y, x = np.mgrid[0 : y1 - y0, 0 : x1 - x0].astype(np.float32)
+        self.pixels = np.dstack([x, y])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames, px."""
+        height, width = self.portrait.image.shape[:2]
+        return width, height
+
+    def frame(self, values: NDArray) -> NDArray[np.uint8]:
+        """Motion values (C,) -> (H, W, 3) uint8 sRGB, or (H, W, 4) when transparent."""
+        values = np.asarray(values, np.float64)
+        if values.shape != (len(CHANNELS),):
+            raise BadOption(f"a motion frame has shape {values.shape}, expected ({len(CHANNELS)},)")
+        rest = self.portrait.rest
+        weights = (values - rest)[group_slice("expression")].astype(np.float32)
+        gaze = (values - rest)[group_slice("gaze")]
+        pose = self._pose(values)
+        body_px = self._body(values, pose)
+        output = self.portrait.image.copy()
+        alpha = self._draw_person(output, weights, pose, body_px)
+        self._draw_mouth(output, weights, pose, body_px)
+        for slit, eye in self.eyes:
+            opacity = slit.opacity(weights, float(np.abs(gaze).max()) * EYEBALL_RADIUS * self.face.iod_px)
+            where = self._place(slit, pose)
+            if where is not None and opacity:
+                skin = draw_skin(slit, self.face, where, weights, pose, body_px)
+                eyeball = draw_eyeball(eye, slit, where.target, gaze, pose)
+                compose(output, slit, where, skin, eyeball, opacity)
+        return output if alpha is None else np.dstack([output, alpha])
+
+    def _pose(self, values: NDArray) -> Pose:
+        portrait = self.portrait
+        rest = portrait.rest.astype(np.float64)
+        turn = rotation_from_vector(values[group_slice("head")])
+        turn = turn @ rotation_from_vector(rest[group_slice("head")]).T
+        shift = (values - rest)[group_slice("translation")]
+        return Pose(turn @ portrait.rotation, portrait.translation + shift, portrait.focal_px,
+                    portrait.centre_px)  # fmt: skip
+
+    def _body(self, values: NDArray, pose: Pose) -> NDArray[np.float32]:
+        """Shift (2,) px of the shoulders: they give way to the head and lift with the breath."""
+        head = project(pose.translation, pose.focal_px, pose.centre_px)
+        start = project(self.portrait.translation, pose.focal_px, pose.centre_px)
+        change = values - self.portrait.rest
+        lift = (change[INDEX["shoulderLeftUp"]] + change[INDEX["shoulderRightUp"]]) / 2
+        shift = BODY_SHARE * (head - start) - np.array([0, lift * self.portrait.iod_px])
+        return shift.astype(np.float32)
+
+    def _draw_person(self, output: NDArray[np.uint8], weights: NDArray, pose: Pose,
+                     body_px: NDArray) -> NDArray[np.uint8] | None:  # fmt: skip
+        x0, y0, x1, y1 = self.region
+        forward = self.skin.displacement(weights, pose, body_px)
+        source = self.skin.grid.to_pixels(invert(forward, self.skin.grid, self.skin.grid))
+        source += self.pixels
+        person = cv2.remap(self.layers.person, source, None, cv2.INTER_LINEAR,
+                           borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+        cover = person[..., 3:] * np.float32(1 / (255 * ALPHA_STEPS))
+        colour = person[..., :3] * np.float32(1 / ALPHA_STEPS)
+        colour += (1 - cover) * self.layers.background
+        output[y0:y1, x0:x1] = np.clip(colour + 0.5, 0, 255).astype(np.uint8)
+        if not self.options.transparent:
+            return None
+        alpha = self.mask.copy()
+        alpha[y0:y1, x0:x1] = np.clip(255 * cover[..., 0] + 0.5, 0, 255).astype(np.uint8)
+        return alpha
+
+    def _draw_mouth(self, output: NDArray[np.uint8], weights: NDArray, pose: Pose,
+                    body_px: NDArray) -> None:  # fmt: skip
+        slit, face = self.mouth_slit, self.face
+        where = self._place(slit, pose)
+        opacity = slit.opacity(weights)
+        if where is None or not opacity:
+            return
+        skin = draw_skin(slit, face, where, weights, pose, body_px)
+        cover = skin.upper_cover + (1 - skin.upper_cover) * skin.lower_cover
+        shape = cover.shape
+        corner = np.array([where.x0, where.y0])
+
+        def to_window(point: NDArray) -> NDArray:
+            return self._to_pixels(point, pose) - corner
+
+        carry = self._carry(slit, pose, corner)
+        interior = draw_mouth(self.mouth, shape, to_window, weights, cover, face.iod_px, carry)
+        compose(output, slit, where, skin, interior, opacity)
+
+    def _place(self, slit: Slit, pose: Pose) -> Place | None:
+        still = Pose(self.portrait.rotation, self.portrait.translation, pose.focal_px, pose.centre_px)
+        rest = self._to_pixels(slit.anchor, still)
+        return place(slit, lambda p: self._to_pixels(p, pose), rest, self.portrait.image.shape[:2])
+
+    def _to_pixels(self, point: NDArray, pose: Pose) -> NDArray:
+        return project(pose.rotation @ point + pose.translation, pose.focal_px, pose.centre_px)
+
+    def _carry(self, slit: Slit, pose: Pose, corner: NDArray) -> NDArray[np.float64]:
+        """Affine (2, 3) from window pixels of the photo to window pixels of the frame."""
+        steps = slit.anchor + 0.2 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]])
+        still = Pose(self.portrait.rotation, self.portrait.translation, pose.focal_px, pose.centre_px)
+        before = [self._to_pixels(p, still) - np.array(slit.box[:2]) for p in steps]
+        after = [self._to_pixels(p, pose) - corner for p in steps]
+        return cv2.getAffineTransform(np.array(before, np.float32), np.array(after, np.float32))
+
+
+def moving_region(portrait: Portrait) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 px of all that may move: head, neck and shoulders."""
+    height, width = portrait.image.shape[:2]
+    x, y = portrait.landmarks[[FOREHEAD, CHIN], :2].mean(0)
+    iod = portrait.focal_px / CAMERA_DISTANCE
+    side, up, down = (reach * iod for reach in REGION)
+    x0, y0 = max(0, int(x - side)), max(0, int(y - up))
+    return x0, y0, min(width, int(x + side)), min(height, int(y + down))
+
+
+def render(portrait: Portrait, motion: Motion,
+           options: RenderOptions = RenderOptions()) -> Iterator[NDArray[np.uint8]]:  # fmt: skip
+    """Frames of a motion, one by one; memory does not depend on its length."""
+    renderer = Renderer(portrait, options)
+    for values in motion.values:
+        yield renderer.frame(values)
