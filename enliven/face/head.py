@@ -1,23 +1,38 @@
-"""The head model: an average face mesh, 52 named ways in which it moves, and fits of it.
+"""Fits of the head model: what of a tracked face is expression, gaze and pose.
 
-    points = neutral + expression @ basis          in head axes, IOD
-
-Axes and units are those of `enliven.geometry`; the rows of the basis are `types.EXPRESSION`.
-`personal_basis` adapts the travel of lips, jaw and lids to one face, `fit_motion` explains a
-tracked clip by a neutral face of its own and bounded coefficients, and `fit_rest` tells what
-little of a single photo is safely expression rather than identity.
+`fit_motion` explains a clip by a neutral face of its own and bounded coefficients; `fit_rest`
+tells what little of a single photo is safely expression rather than identity.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enliven.errors import NoFaceFound
+from enliven.face.head_model import (
+    BROWS,
+    EYE_CORNERS,
+    FACE_OVAL,
+    INNER_LIPS,
+    IRIS_POINTS,
+    IRISES,
+    LID_PAIRS,
+    LIP_CORNERS,
+    LIP_RINGS_LOWER,
+    LIP_RINGS_UPPER,
+    LOOKS,
+    MOUTH,
+    HeadModel,
+    lid_opening,
+    lip_gap,
+    load_head,
+    mouth_width,
+    personal_basis,
+    reach,
+    rows,
+)
 from enliven.face.solve import bounded_least_squares
 from enliven.geometry import (
     CAMERA_DISTANCE,
@@ -28,95 +43,22 @@ from enliven.geometry import (
 )
 from enliven.types import CHANNELS, EXPRESSION, Motion, group_slice
 
+__all__ = [
+    "HeadModel", "fit_motion", "fit_rest", "gaze_to_camera", "load_head", "look_channels",
+    "personal_basis",
+]  # fmt: skip
+
 Array = NDArray[np.floating]
-
-# Lip contours from the image-left to the image-right corner, outermost ring first.
-LIP_RINGS_UPPER = (
-    (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291),
-    (76, 184, 74, 73, 72, 11, 302, 303, 304, 408, 306),
-    (62, 183, 42, 41, 38, 12, 268, 271, 272, 407, 292),
-    (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308),
-)
-LIP_RINGS_LOWER = (
-    (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291),
-    (76, 77, 90, 180, 85, 16, 315, 404, 320, 307, 306),
-    (62, 96, 89, 179, 86, 15, 316, 403, 319, 325, 292),
-    (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308),
-)
-INNER_LIPS = (LIP_RINGS_UPPER[-1][1:-1], LIP_RINGS_LOWER[-1][1:-1])
-LIP_CORNERS = (61, 291)
-
-# Facing points (upper, lower) of the lid edges; the image-left eye is the person's right one.
-LID_PAIRS = {
-    "eyeBlinkLeft": ((466, 249), (388, 390), (387, 373), (386, 374), (385, 380), (384, 381),
-                     (398, 382)),
-    "eyeBlinkRight": ((246, 7), (161, 163), (160, 144), (159, 145), (158, 153), (157, 154),
-                      (173, 155)),
-}  # fmt: skip
-FACE_OVAL = (
-    10,
-    338,
-    297,
-    332,
-    284,
-    251,
-    389,
-    356,
-    454,
-    323,
-    361,
-    288,
-    397,
-    365,
-    379,
-    378,
-    400,
-    377,
-    152,
-    148,
-    176,
-    149,
-    150,
-    136,
-    172,
-    58,
-    132,
-    93,
-    234,
-    127,
-    162,
-    21,
-    54,
-    103,
-    67,
-    109,
-)
-BROWS = (70, 63, 105, 66, 107, 46, 53, 52, 65, 55, 300, 293, 334, 296, 336, 276, 283, 282, 295, 285)
-IRISES = (473, 468)  # centres; left, right
-EYE_CORNERS = ((263, 362), (33, 133))  # outer, inner
-IRIS_POINTS = slice(468, 478)
 
 EYE_RADIUS = 0.12  # centre of the eyeball to the iris plane, IOD (10.5 mm at 88 mm)
 IRIS_AT_REST = -0.022  # iris centre above the line of the corners when looking ahead, IOD
 # gaze at which an eyeLook channel is 1, rad
 FULL_LOOK = {"Down": 0.6, "Up": 0.5, "In": 0.7, "Out": 0.7}
 
-MOUTH = tuple(n for n in EXPRESSION if n.startswith(("mouth", "jaw", "cheekPuff")))
-LIDS = tuple(n for n in EXPRESSION if n.startswith("eye"))
-LOOKS = tuple(n for n in EXPRESSION if n.startswith("eyeLook"))
-
-
-@dataclass(frozen=True)
-class HeadModel:
-    """mean (478, 3) IOD; triangles (F, 3); basis (52, 478, 3) IOD, rows types.EXPRESSION.
-
-    stiffness: (52,) weight of the square of each coefficient in a fit, IOD^2.
-    """
-
-    mean: NDArray[np.float64]
-    triangles: NDArray[np.int64]
-    basis: NDArray[np.float64]
-    stiffness: NDArray[np.float64]
+NARROWEST_EYE = 0.09  # height over width of an eye below which it counts as closing
+# How a parted mouth is shared out when nothing but the gap is known: mostly the jaw.
+PARTING = {"jawOpen": 1.0, "mouthLowerDownLeft": 0.5, "mouthLowerDownRight": 0.5,
+           "mouthUpperUpLeft": 0.35, "mouthUpperUpRight": 0.35}  # fmt: skip
 
 
 class Tracked(Protocol):
@@ -138,103 +80,13 @@ class Tracked(Protocol):
     def fps(self) -> float: ...
 
 
-@cache
-def load_head() -> HeadModel:
-    """The head model that ships with the package; read once."""
-    with files("enliven.models").joinpath("head.npz").open("rb") as file:
-        data = np.load(file)
-        arrays = [data[name].astype(kind) for name, kind in
-                  (("mean", float), ("triangles", int), ("basis", float), ("stiffness", float))]  # fmt: skip
-    for array in arrays:
-        array.flags.writeable = False  # shared by every caller
-    return HeadModel(*arrays)
+@dataclass(frozen=True)
+class Observation:
+    """One person's clip: points (T, 478, 3) without rigid motion, neutral (478, 3), gaze (T, 2)."""
 
-
-@cache
-def mirror_points() -> NDArray[np.int64]:
-    """For each of the 478 points the one on the other side of the face, (478,)."""
-    mean = load_head().mean
-    mirrored = mean * np.array([-1, 1, 1])
-    return ((mirrored[:, None] - mean) ** 2).sum(-1).argmin(1)
-
-
-def rows(names: Sequence[str]) -> list[int]:
-    """Rows of the basis that belong to some expression names."""
-    return [EXPRESSION.index(name) for name in names]
-
-
-def personal_basis(
-    points: Array, rest: Array | None = None, model: HeadModel | None = None
-) -> Array:
-    """The expression basis (52, 478, 3) scaled to one face, IOD.
-
-    points: (478, 3) head coordinates of that face; rest: (52,) the expression it shows there,
-    neutral by default.  Mouth channels follow the width of the mouth and the length of the lower
-    face, lid channels the opening of the eyes; eyeBlink = 1 brings the upper lids exactly onto
-    the lower ones.
-    """
-    model = load_head() if model is None else model
-    rest = np.zeros(len(EXPRESSION)) if rest is None else np.asarray(rest, np.float64)
-    neutral = points - np.tensordot(rest, model.basis, 1)
-    basis = model.basis.copy()
-    mouth = rows(MOUTH)
-    basis[mouth, :, 0] *= np.clip(_mouth_width(neutral) / _mouth_width(model.mean), 0.75, 1.35)
-    basis[mouth, :, 1:] *= np.clip(_face_length(neutral) / _face_length(model.mean), 0.75, 1.35)
-    for name, pairs in LID_PAIRS.items():
-        side = name.removeprefix("eyeBlink")
-        opening = lid_opening(neutral)[name] / lid_opening(model.mean)[name]
-        lids = rows([n for n in LIDS if n.endswith(side) and n != name])
-        near = np.flatnonzero(np.abs(model.basis[EXPRESSION.index(name)]).sum(-1) > 1e-6)
-        # cheeks, which squinting moves too, are not a matter of how open the eye is
-        basis[np.ix_(lids, near)] *= np.clip(opening, 0.5, 1.8)
-        basis[EXPRESSION.index(name)] *= np.clip(opening, 0.3, 2.5)
-        basis = close_lids(basis, neutral, name, pairs)
-    return basis
-
-
-def close_lids(basis: Array, neutral: Array, name: str, pairs: Sequence[tuple[int, int]]) -> Array:
-    """The basis with one eyeBlink made to bring the upper lid's edge exactly onto the lower one's.
-
-    The correction fades out in the lid above the edge, so that it slides as one piece.
-    """
-    upper, lower = np.array(pairs).T
-    i = EXPRESSION.index(name)
-    lid = np.flatnonzero(
-        (np.abs(basis[i]).sum(-1) > 1e-6) & (neutral[:, 1] < neutral[lower, 1].mean())
-    )
-    lid = np.setdiff1d(lid, [*upper, *lower])
-    fix = neutral[lower] + basis[i, lower] - neutral[upper] - basis[i, upper]
-    distance = np.linalg.norm(neutral[lid, None, :2] - neutral[upper, :2], axis=-1)
-    share = np.exp(-((distance / 0.06) ** 2)) + 1e-12
-    fade = np.exp(-((distance.min(1) / 0.08) ** 2))
-    basis = basis.copy()
-    basis[i, lid] += fade[:, None] * (share / share.sum(1, keepdims=True)) @ fix
-    basis[i, upper] += fix
-    return basis
-
-
-def _mouth_width(points: Array) -> float:
-    return float(np.linalg.norm(points[LIP_CORNERS[1], :2] - points[LIP_CORNERS[0], :2]))
-
-
-def _face_length(points: Array) -> float:
-    """Nose base to chin without the opening of the mouth, IOD."""
-    return float(points[152, 1] - points[2, 1] - max(lip_gap(points), 0))
-
-
-def lip_gap(points: Array) -> Array:
-    """Opening between the inner lips (...,) at their middle, IOD, of points (..., 478, 3)."""
-    upper, lower = (list(side[3:6]) for side in INNER_LIPS)
-    return (points[..., lower, 1] - points[..., upper, 1]).mean(-1)
-
-
-def lid_opening(points: Array) -> dict[str, Array]:
-    """Mean opening of each eye, IOD, by the name of its eyeBlink channel; of (..., 478, 3)."""
-    openings = {}
-    for name, pairs in LID_PAIRS.items():
-        upper, lower = np.array(pairs).T
-        openings[name] = (points[..., lower, 1] - points[..., upper, 1]).mean(-1)
-    return openings
+    points: NDArray[np.float64]
+    neutral: NDArray[np.float64]
+    gaze: NDArray[np.float64]
 
 
 def gaze_angles(points: Array) -> Array:
@@ -302,22 +154,11 @@ def estimate_neutral(points: Array, model: HeadModel | None = None) -> Array:
     neutral = np.median(points, 0)
     gap = lip_gap(points)
     shut = gap <= max(np.quantile(gap, 0.05) + 0.004, 0.008)
-    neutral += _reach(model, MOUTH) * (np.median(points[shut], 0) - neutral)
+    neutral += reach(model, MOUTH) * (np.median(points[shut], 0) - neutral)
     for name, opening in lid_opening(points).items():
         usual = opening >= 0.8 * np.quantile(opening, 0.75)
-        neutral += _reach(model, (name,)) * (np.median(points[usual], 0) - neutral)
+        neutral += reach(model, (name,)) * (np.median(points[usual], 0) - neutral)
     return neutral - np.tensordot(_shut_lips(neutral, model), model.basis, 1)
-
-
-def _reach(model: HeadModel, names: Sequence[str]) -> Array:
-    """Where in the face some channels act: (478, 1), 0 to 1."""
-    travel = np.linalg.norm(model.basis[rows(names)], axis=-1).max(0)
-    return np.clip(travel / 0.03, 0, 1)[:, None]
-
-
-# How a parted mouth is shared out when nothing but the gap is known: mostly the jaw.
-PARTING = {"jawOpen": 1.0, "mouthLowerDownLeft": 0.5, "mouthLowerDownRight": 0.5,
-           "mouthUpperUpLeft": 0.35, "mouthUpperUpRight": 0.35}  # fmt: skip
 
 
 def _shut_lips(points: Array, model: HeadModel) -> Array:
@@ -351,24 +192,68 @@ def fit_weights() -> Array:
     return weights[:, None] * np.array([1, 1, 0.1])
 
 
-def fit_expression(points: Array, neutral: Array, basis: Array, stiffness: Array) -> Array:
-    """Coefficients (T, 52) in 0..1 with points ~ neutral + rigid motion + coefficients @ basis.
-
-    points: (T, 478, 3) head coordinates.  Left-over rigid motion is projected out, so that an
-    error of the pose does not turn into expression.  Frames are independent: a bounded ridge
-    fit depends continuously on its points, so it adds no jitter of its own.
-    """
+def rigid_part(gap: Array, neutral: Array) -> Array:
+    """The part of displacements (T, 478, 3) that is rigid motion of the neutral (478, 3)."""
     weights = fit_weights()
-    flat = (len(basis), -1)
-    rigid, _ = np.linalg.qr((rigid_motions(neutral) * weights).reshape(6, -1).T)
-    columns = (basis * weights).reshape(flat)
-    columns = columns - columns @ rigid @ rigid.T
-    gap = ((points - neutral) * weights).reshape(len(points), -1)
+    motions = rigid_motions(neutral)
+    seen = (motions * weights).reshape(len(motions), -1)
+    amounts = np.linalg.lstsq(seen.T, (gap * weights).reshape(len(gap), -1).T, rcond=None)[0]
+    return np.tensordot(amounts.T, motions, 1)
+
+
+def observe(points: Array, to_camera: Array) -> Observation:
+    """Sorts a clip's head points (T, 478, 3); to_camera (T, 2): gaze that meets the camera."""
+    neutral = estimate_neutral(points)
+    points = steady(points, neutral)
+    gaze = _own_gaze(gaze_angles(points), to_camera)
+    opening, usual = _eye_opening(points), _eye_opening(neutral)
+    seen = opening > 0.5 * usual
+    if seen.any():  # the iris of a shut eye is a guess
+        _interpolate(gaze, seen)
+    return Observation(points, neutral, gaze)
+
+
+def explain(seen: Observation, model: HeadModel | None = None) -> Array:
+    """Coefficients (T, 52) in 0..1 with points ~ neutral + coefficients @ personal basis.
+
+    Left-over rigid motion is projected out, so that an error of the pose does not turn into
+    expression.  Frames are independent: a bounded ridge fit depends continuously on its
+    points, so it adds no jitter of its own.  The eyeLook channels follow from the gaze.
+    """
+    model = load_head() if model is None else model
+    basis = personal_basis(seen.neutral, model=model)
+    # a shut lid hides the look, and its travel is the blink's alone
+    open_part = np.clip(_eye_opening(seen.points) / _eye_opening(seen.neutral), 0, 1)
+    looks = look_channels(seen.gaze) * open_part[:, None]
+    gap = seen.points - seen.neutral - np.tensordot(looks, basis, 1)
+
+    weights = fit_weights()
+    rigid, _ = np.linalg.qr((rigid_motions(seen.neutral) * weights).reshape(6, -1).T)
     free = [i for i, name in enumerate(EXPRESSION) if name not in (*LOOKS, "tongueOut")]
-    gram = columns[free] @ columns[free].T + np.diag(stiffness[free])
-    expression = np.zeros((len(points), len(EXPRESSION)))
-    expression[:, free] = bounded_least_squares(gram, gap @ columns[free].T)
+    columns = (basis[free] * weights).reshape(len(free), -1)
+    columns = columns - columns @ rigid @ rigid.T
+    gram = columns @ columns.T + np.diag(model.stiffness[free])
+    target = (gap * weights).reshape(len(gap), -1) @ columns.T
+    expression = looks
+    expression[:, free] = bounded_least_squares(gram, target)
+    return _full_blinks(expression, seen)
+
+
+def _full_blinks(expression: Array, seen: Observation) -> Array:
+    """Blinks stretched so that the deepest of a clip is 1, where the clip holds blinks at all."""
+    usual = lid_opening(seen.neutral)
+    for name, opening in lid_opening(seen.points).items():
+        least = np.quantile(opening, 0.005) / usual[name]
+        if least < 0.4:
+            i = EXPRESSION.index(name)
+            expression[:, i] = np.clip(expression[:, i] / max(1 - max(least, 0), 0.6), 0, 1)
     return expression
+
+
+def _eye_opening(points: Array) -> Array:
+    """Mean opening of both eyes, IOD, of points (..., 478, 3)."""
+    left, right = lid_opening(points).values()
+    return (left + right) / 2
 
 
 def fit_motion(track: Tracked) -> Motion:
@@ -380,55 +265,28 @@ def fit_motion(track: Tracked) -> Motion:
     valid = np.asarray(track.valid, bool)
     if not valid.any():
         raise NoFaceFound("no face was found in any frame of the clip; use one that shows a face")
-    model = load_head()
     rotation, translation = track.rotation[valid], track.translation[valid]
     points = head_points(
         track.landmarks[valid], rotation, translation, track.focal_px, track.centre_px
     )
-    neutral = estimate_neutral(points)
-    points = steady(points, neutral)
-    basis = personal_basis(neutral)
-    gaze = _person_gaze(gaze_angles(points), gaze_to_camera(rotation, translation))
-    expression, gaze = _fit_with_gaze(points, neutral, basis, gaze, model.stiffness)
+    seen = observe(points, gaze_to_camera(rotation, translation))
+    expression = explain(seen)
 
     values = np.zeros((len(valid), len(CHANNELS)))
     values[valid, group_slice("expression")] = expression
     values[valid, group_slice("head")] = vector_from_rotation(rotation)
     values[valid, group_slice("translation")] = translation - [0, 0, CAMERA_DISTANCE]
-    values[valid, group_slice("gaze")] = gaze
+    values[valid, group_slice("gaze")] = seen.gaze
     _interpolate(values, valid)
     return Motion(values.astype(np.float32), track.fps, valid)
 
 
-def _person_gaze(gaze: Array, to_camera: Array) -> Array:
+def _own_gaze(gaze: Array, to_camera: Array) -> Array:
     """Gaze (T, 2) without the person's own offset, assuming they mostly look at the camera.
 
     Eyes differ in how high the iris sits, hardly in how far left: the correction is bounded.
     """
     return gaze - np.clip(np.median(gaze - to_camera, 0), [-0.06, -0.2], [0.06, 0.2])
-
-
-def _fit_with_gaze(
-    points: Array, neutral: Array, basis: Array, gaze: Array, stiffness: Array
-) -> tuple[Array, Array]:
-    """Expression (T, 52) and gaze (T, 2) where closed eyes keep the gaze of the open ones."""
-    opening = np.mean(list(lid_opening(points).values()), 0)
-    usual = np.mean(list(lid_opening(neutral).values()))
-    seen = opening > 0.5 * usual
-    if seen.any():
-        gaze = gaze.copy()
-        _interpolate(gaze, seen)
-    looks = look_channels(gaze)
-    # a shut lid hides the look, and its travel is the blink's alone
-    looks *= np.clip(opening / usual, 0, 1)[:, None]
-    rest = points - np.tensordot(looks, basis, 1)
-    expression = fit_expression(rest, neutral, basis, stiffness) + looks
-    for name, opened in lid_opening(points).items():
-        least = np.quantile(opened, 0.005) / lid_opening(neutral)[name]
-        if least < 0.4:  # the clip holds blinks: the deepest is a closed eye
-            i = EXPRESSION.index(name)
-            expression[:, i] = np.clip(expression[:, i] / max(1 - max(least, 0), 0.6), 0, 1)
-    return expression, gaze
 
 
 def _interpolate(values: Array, known: NDArray[np.bool_]) -> None:
@@ -459,11 +317,8 @@ def fit_rest(points: Array, to_camera: Array | None = None) -> tuple[Array, Arra
         expression[EXPRESSION.index(name)] = np.clip(1 - slit / NARROWEST_EYE, 0, 1)
     gaze = gaze_angles(points)
     if to_camera is not None:
-        gaze = _person_gaze(gaze[None], np.asarray(to_camera)[None])[0]
+        gaze = _own_gaze(gaze[None], np.asarray(to_camera)[None])[0]
     return expression, gaze
-
-
-NARROWEST_EYE = 0.09  # height over width of an eye below which it counts as closing
 
 
 def _smile(points: Array, model: HeadModel) -> float:
@@ -471,7 +326,7 @@ def _smile(points: Array, model: HeadModel) -> float:
 
     def lift(p: Array) -> float:
         middle = p[[0, 17], 1].mean()
-        return float((middle - p[list(LIP_CORNERS), 1].mean()) / _mouth_width(p))
+        return float((middle - p[list(LIP_CORNERS), 1].mean()) / mouth_width(p))
 
     channels = rows(("mouthSmileLeft", "mouthSmileRight"))
     full = lift(model.mean + model.basis[channels].sum(0)) - lift(model.mean)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from enliven.face.head import (
+from enliven.face.head_model import (
     IRIS_POINTS,
     LID_PAIRS,
     LIP_RINGS_LOWER,
