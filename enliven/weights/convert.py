@@ -16,7 +16,7 @@ import tflite
 from onnx import TensorProto, helper
 
 from enliven.weights import custom_ops
-from enliven.weights.graph import TO_NCHW, Graph, UnsupportedGraph
+from enliven.weights.graph import TO_NCHW, Graph, UnsupportedGraphError
 
 OPSET, IR_VERSION = 17, 8  # read by every onnxruntime since 1.12
 
@@ -28,7 +28,7 @@ Emit = Callable[[Graph, Any, list[int], int], None]  # graph, op, input tensors,
 def convert(data: bytes) -> bytes:
     """A serialised ONNX model that computes what the TFLite model `data` computes.
 
-    Raises UnsupportedGraph when the graph holds an op or option outside the known set.
+    Raises UnsupportedGraphError when the graph holds an op or option outside the known set.
     """
     graph = Graph(data)
     inputs = [int(i) for i in graph.source.InputsAsNumpy()]
@@ -39,7 +39,7 @@ def convert(data: bytes) -> bytes:
         op = graph.source.Operators(k)
         kind = _kind(graph, op)
         if kind not in EMITTERS:
-            raise UnsupportedGraph(f"TFLite op {kind}")
+            raise UnsupportedGraphError(f"TFLite op {kind}")
         EMITTERS[kind](graph, op, [int(i) for i in op.InputsAsNumpy()], int(op.Outputs(0)))
     for number in outputs:
         graph.node("Identity", [graph.get(number, "plain")], graph.name(number))
@@ -95,7 +95,9 @@ def _same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tup
     return total // 2, total - total // 2
 
 
-def _window(graph: Graph, number: int, o: Any, kernel: tuple[int, int], dilations: tuple[int, int]) -> dict[str, Any]:
+def _window(
+    graph: Graph, number: int, o: Any, kernel: tuple[int, int], dilations: tuple[int, int]
+) -> dict[str, Any]:
     """ONNX attributes of a sliding window over a tensor."""
     _, height, width, _ = graph.shape(number)
     strides = [o.StrideH(), o.StrideW()]
@@ -202,7 +204,7 @@ def _reshape(graph: Graph, op: Any, ins: list[int], out: int) -> None:
 def _strided_slice(graph: Graph, op: Any, ins: list[int], out: int) -> None:
     o = graph.options(op, tflite.StridedSliceOptions)
     if o.EllipsisMask() or o.NewAxisMask() or o.ShrinkAxisMask():
-        raise UnsupportedGraph("strided slice that changes the rank")
+        raise UnsupportedGraphError("strided slice that changes the rank")
     begin, end, step = (graph.constants[i].astype(np.int64) for i in ins[1:])
     axes = np.arange(len(begin))
     begin = np.where(o.BeginMask() >> axes & 1, 0, begin)

@@ -14,7 +14,7 @@ import tflite
 from flatbuffers import flexbuffers
 from onnx import TensorProto
 
-from enliven.weights.graph import Graph, UnsupportedGraph
+from enliven.weights.graph import Graph, UnsupportedGraphError
 
 
 def _parameters(op: Any) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _corner_weights(graph: Graph, fraction: str, axis: int) -> str:
 def transform_landmarks(graph: Graph, op: Any, ins: list[int], out: int) -> None:
     """Landmarks (1, n, 2) through the x and y rows of the matrix, without a half-pixel shift."""
     if graph.shape(ins[0])[2] != 2:
-        raise UnsupportedGraph("TransformLandmarks of 3-D points")
+        raise UnsupportedGraphError("TransformLandmarks of 3-D points")
     graph.put(out, _apply_matrix(graph, graph.get(ins[0]), ins[1], 0.0))
 
 
@@ -150,7 +150,7 @@ def transposed_convolution(graph: Graph, op: Any, ins: list[int], out: int) -> N
                 (stride_y, stride_x), strict=True)  # fmt: skip
     surplus = [(size - 1) * stride + kernel - wanted for size, wanted, kernel, stride in sizes]
     if min(surplus) < 0 or (padding == tflite.Padding.VALID and any(surplus)):
-        raise UnsupportedGraph(f"transposed convolution with padding {padding}")
+        raise UnsupportedGraphError(f"transposed convolution with padding {padding}")
     before = [n // 2 for n in surplus]
     after = [n - b for n, b in zip(surplus, before, strict=True)]
     inputs = [graph.get(ins[0]), graph.const(weight), graph.const(graph.constants[ins[2]])]

@@ -23,7 +23,7 @@ NUMPY_TYPE = {
 }
 
 
-class UnsupportedGraph(ValueError):
+class UnsupportedGraphError(ValueError):
     """The TFLite graph uses something the converter does not know."""
 
 
@@ -33,7 +33,7 @@ class Graph:
     def __init__(self, data: bytes) -> None:
         self.model = tflite.Model.GetRootAsModel(data, 0)
         if self.model.SubgraphsLength() != 1:
-            raise UnsupportedGraph(f"{self.model.SubgraphsLength()} subgraphs; expected one")
+            raise UnsupportedGraphError(f"{self.model.SubgraphsLength()} subgraphs; expected one")
         self.source = self.model.Subgraphs(0)
         self.nodes: list[NodeProto] = []
         self.initializers: list[TensorProto] = []
@@ -50,11 +50,13 @@ class Graph:
         if not raw.DataLength():
             return
         if tensor.Type() not in NUMPY_TYPE:
-            raise UnsupportedGraph(f"constant of TFLite type {tensor.Type()}")
+            raise UnsupportedGraphError(f"constant of TFLite type {tensor.Type()}")
         values = np.frombuffer(raw.DataAsNumpy().tobytes(), NUMPY_TYPE[tensor.Type()])
         sparsity = tensor.Sparsity()
         shape = self.shape(number)
-        self.constants[number] = densify(values, shape, sparsity) if sparsity else values.reshape(shape)
+        self.constants[number] = (
+            densify(values, shape, sparsity) if sparsity else values.reshape(shape)
+        )
 
     # -- reading TFLite ------------------------------------------------------------------
 
@@ -123,7 +125,7 @@ class Graph:
             low, high = self.const(np.float32(0)), self.const(np.float32(6))
             value = self.node("Clip", [value, low, high])
         elif activation != kinds.NONE:
-            raise UnsupportedGraph(f"fused activation {activation}")
+            raise UnsupportedGraphError(f"fused activation {activation}")
         self.put(number, value)
 
 
@@ -154,7 +156,9 @@ def densify(values: NDArray[Any], shape: list[int], sparsity: Any) -> NDArray[An
     position = np.zeros((len(slots), rank), np.int64)
     for column, dimension in enumerate(order):
         if dimension < rank:
-            position[:, dimension] += indices[:, column] * _block_size(dimension, blocks, order, levels, rank)
+            position[:, dimension] += indices[:, column] * _block_size(
+                dimension, blocks, order, levels, rank
+            )
         else:
             position[:, blocks[dimension - rank]] += indices[:, column]
     dense = np.zeros(shape, values.dtype)
@@ -162,7 +166,9 @@ def densify(values: NDArray[Any], shape: list[int], sparsity: Any) -> NDArray[An
     return dense
 
 
-def _block_size(dimension: int, blocks: list[int], order: list[int], levels: list[Any], rank: int) -> int:
+def _block_size(
+    dimension: int, blocks: list[int], order: list[int], levels: list[Any], rank: int
+) -> int:
     if dimension not in blocks:
         return 1
     return int(levels[order.index(rank + blocks.index(dimension))].DenseSize())
@@ -178,7 +184,7 @@ def _index_vector(level: Any, which: str) -> NDArray[np.int64]:
         vectors.Uint8Vector: tflite.Uint8Vector,
     }
     if kind not in classes:
-        raise UnsupportedGraph(f"sparse index vector of type {kind}")
+        raise UnsupportedGraphError(f"sparse index vector of type {kind}")
     table, vector = getattr(level, f"Array{which}")(), classes[kind]()
     vector.Init(table.Bytes, table.Pos)
     return vector.ValuesAsNumpy().astype(np.int64)

@@ -1,0 +1,129 @@
+"""A photo becomes a Portrait: face, pose, matte and the expression it was taken with."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enliven.errors import BadMedia, NoFaceFound
+from enliven.face.head import fit_rest, gaze_to_camera
+from enliven.face.head_model import load_head, personal_basis
+from enliven.face.pose import head_pose, nominal_camera
+from enliven.face.segment import person_mask
+from enliven.face.track import FaceBox, track_image
+from enliven.geometry import (
+    CAMERA_DISTANCE,
+    OUTER_EYE_CORNERS,
+    angles_from_rotation,
+    head_points,
+    vector_from_rotation,
+)
+from enliven.media.image import read_image
+from enliven.types import CHANNELS, Portrait, group_slice
+
+MIN_EYES_PX = 32.0  # outer eye corners; below, a mouth is under a dozen pixels wide
+MAX_YAW_DEG = 50.0  # beyond, the far eye and lip corner are guesses
+MAX_PITCH_DEG = 40.0
+MAX_OUTSIDE = 0.08  # share of landmarks that may lie beyond the frame
+
+
+def load_portrait(
+    source: Path | str | NDArray[np.uint8], face: int = 1, face_box: FaceBox | None = None
+) -> Portrait:
+    """The person in a photo.
+
+    source: a photo's path, or RGB pixels (H, W, 3) uint8.
+    face: which face, 1 is the largest; face_box: (x, y, width, height) px of it instead.
+
+    Raises NoFaceFound when there is none, or one too small, too far turned or cut off;
+    BadMedia when the photo cannot be read; BadOption.
+    """
+    if isinstance(source, np.ndarray):
+        pixels, alpha, path = _checked(source), None, None
+        digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    else:
+        photo = read_image(source)
+        pixels, alpha, path, digest = photo.pixels, photo.alpha, photo.path, photo.digest
+    landmarks, confidence = track_image(pixels, face, face_box)
+    camera = nominal_camera(landmarks)
+    rotation, translation = head_pose(landmarks, camera)
+    _check_usable(landmarks, rotation, pixels.shape[1], pixels.shape[0])
+    points = head_points(landmarks, rotation, translation, camera.focal_px, camera.centre_px)
+    rest = rest_frame(points, rotation, translation)
+    basis = personal_basis(points, rest[group_slice("expression")])
+    return Portrait(
+        image=pixels,
+        landmarks=landmarks,
+        rotation=rotation,
+        translation=translation,
+        focal_px=camera.focal_px,
+        centre_px=camera.centre_px,
+        mask=person_mask(pixels, landmarks),
+        rest=rest,
+        basis=basis.astype(np.float32),
+        triangles=load_head().triangles,
+        confidence=confidence,
+        alpha=alpha,
+        source=path,
+        digest=digest,
+    )
+
+
+def rest_frame(
+    points: NDArray[np.floating],
+    rotation: NDArray[np.float64],
+    translation: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """The Motion frame (C,) that reproduces a photo of the head points (478, 3) IOD."""
+    expression, gaze = fit_rest(points, gaze_to_camera(rotation, translation))
+    rest = np.zeros(len(CHANNELS), np.float32)
+    rest[group_slice("expression")] = expression
+    rest[group_slice("head")] = vector_from_rotation(rotation)
+    rest[group_slice("translation")] = translation - [0, 0, CAMERA_DISTANCE]
+    rest[group_slice("gaze")] = gaze
+    return rest
+
+
+def _checked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise BadMedia(
+            f"the photo is an array of shape {pixels.shape} and type {pixels.dtype}; expected "
+            "RGB pixels of shape (height, width, 3) and type uint8"
+        )
+    return np.ascontiguousarray(pixels)
+
+
+def _check_usable(
+    landmarks: NDArray[np.floating], rotation: NDArray[np.float64], width: int, height: int
+) -> None:
+    """Raises NoFaceFound for a face that could not be animated well."""
+    left, right = landmarks[list(OUTER_EYE_CORNERS)]
+    eyes_px = float(np.linalg.norm(right - left))  # in 3-D: a turned head is not a small one
+    if eyes_px < MIN_EYES_PX:
+        raise NoFaceFound(
+            f"the face is too small: {eyes_px:.0f} px between the outer eye corners, "
+            f"{MIN_EYES_PX:.0f} needed; use the photo at {MIN_EYES_PX / eyes_px:.1f} times its "
+            f"size ({width} x {height} now) as the camera took it, or one taken closer. "
+            "Enlarging a small file does not help"
+        )
+    yaw, pitch, _ = (float(np.degrees(a)) for a in angles_from_rotation(rotation))
+    if abs(yaw) > MAX_YAW_DEG or abs(pitch) > MAX_PITCH_DEG:
+        turned = abs(yaw) > MAX_YAW_DEG
+        way = (
+            f"{abs(yaw):.0f} degrees to the side"
+            if turned
+            else f"{abs(pitch):.0f} degrees " + ("down" if pitch > 0 else "up")
+        )
+        limit = MAX_YAW_DEG if turned else MAX_PITCH_DEG
+        raise NoFaceFound(
+            f"the face is turned {way}, the limit is {limit:.0f}; use a photo in which it looks "
+            "more towards the camera"
+        )
+    x, y = landmarks[:, 0], landmarks[:, 1]
+    outside = float(((x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)).mean())
+    if outside > MAX_OUTSIDE:
+        raise NoFaceFound(
+            f"{outside:.0%} of the face lies outside the photo, at most {MAX_OUTSIDE:.0%} may; "
+            "use a photo with the whole face in it"
+        )
