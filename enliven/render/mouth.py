@@ -100,7 +100,7 @@ class Mouth:
     plates: tuple[tuple[Plate, float], ...]  # back to front, with its share of the jaw's motion
     depth_colour: NDArray[np.float32]  # (3,)
     jaw_fields: NDArray[np.float64]  # (4, 3) IOD: how the JAW channels move the lower teeth
-    from_photo: NDArray[np.float32] | None  # (h, w, 4) of the photo's own interior, window pixels
+    from_photo: NDArray[np.float32] | None  # see `lifted_interior`
 
 
 def build_mouth(face: Face, slit: Slit) -> Mouth:
@@ -152,7 +152,10 @@ def skin_light(face: Face) -> tuple[NDArray, float]:
 
 
 def lifted_interior(face: Face, slit: Slit) -> NDArray[np.float32] | None:
-    """The photo's own teeth and tongue where its lips are apart, (h, w, 4), or None."""
+    """The photo's own teeth and tongue where its lips are apart, or None.
+
+    (h, w, 5) over the slit's window: colour, alpha 0..1, and the shadow of its lips 0..1.
+    """
     x0, y0, x1, y1 = slit.box
     pad = slit.box[0] - slit.side_box[0]
     inside = np.minimum(slit.side_upper, slit.side_lower)[pad:-pad, pad:-pad]
@@ -164,7 +167,8 @@ def lifted_interior(face: Face, slit: Slit) -> NDArray[np.float32] | None:
     rows, columns = np.clip(np.arange(y0, y1), 0, height - 1), np.clip(np.arange(x0, x1), 0, width - 1)
     photo = face.image[rows][:, columns].astype(np.float32)
     colour = push_pull(photo, (alpha > 0.5).astype(np.float32))
-    return np.dstack([np.where(alpha[..., None] > 0.5, photo, colour), alpha])
+    shadow = lip_shadow((inside < 0).astype(np.float32), face.iod_px)
+    return np.dstack([np.where(alpha[..., None] > 0.5, photo, colour), alpha, shadow])
 
 
 def teeth_picture(upper: bool, tooth: NDArray, gum: NDArray) -> NDArray[np.float32]:
@@ -242,19 +246,24 @@ def draw_mouth(mouth: Mouth, shape: tuple[int, int], to_canvas: Callable[[NDArra
     jaw = weights[list(JAW)] @ mouth.jaw_fields
     for plate, share in mouth.plates:
         plate.drawn_on(canvas, to_canvas, share * jaw)
+    dark = lip_shadow(cover, iod_px)
+    canvas = canvas * (1 - dark[..., None] * SHADOW)
     if mouth.from_photo is not None:
         own = cv2.warpAffine(mouth.from_photo, skull_shift, shape[::-1], flags=cv2.INTER_LINEAR,
                              borderMode=cv2.BORDER_CONSTANT, borderValue=0)  # fmt: skip
-        shaded = shade_under_lips(canvas, cover, iod_px)
-        return shaded + own[..., 3:] * (own[..., :3] - shaded)
-    return shade_under_lips(canvas, cover, iod_px)
+        # the photo holds the shadow of its own opening; only a narrower one adds to it
+        more = np.clip(dark - own[..., 4], 0, 1)[..., None]
+        canvas += own[..., 3:4] * (own[..., :3] * (1 - more * SHADOW) - canvas)
+    return canvas
 
 
-def shade_under_lips(canvas: NDArray, cover: NDArray, iod_px: float) -> NDArray[np.float32]:
-    """Lips keep light out: darken next to them, and all of a narrow opening."""
+SHADOW = np.array([0.62, 0.72, 0.72], np.float32)  # how much light the lips keep out, R G B
+
+
+def lip_shadow(cover: NDArray, iod_px: float) -> NDArray[np.float32]:
+    """Shadow (h, w), 0 to 1, that skin with this cover casts into the mouth behind it."""
     near = cv2.GaussianBlur(cover, (0, 0), max(0.8, 0.035 * iod_px))
     above = np.zeros_like(near)
     drop = max(1, round(0.03 * iod_px))
     above[drop:] = near[:-drop]
-    dark = np.clip(np.maximum(near, 0.9 * above), 0, 1) ** 1.5
-    return canvas * (1 - dark[..., None] * np.array([0.62, 0.72, 0.72], np.float32))
+    return np.clip(np.maximum(near, 0.9 * above), 0, 1) ** 1.5

@@ -17,9 +17,10 @@ from enliven.geometry import CAMERA_DISTANCE, project, rotation_from_vector
 from enliven.render.eyes import EYEBALL_RADIUS, Eyeball, build_eyeball, draw_eyeball
 from enliven.render.face import cut_sheet, describe_face
 from enliven.render.layers import ALPHA_STEPS, cut_layers, face_cover, head_box, reframe
-from enliven.render.mesh import CHIN, FOREHEAD, LEFT_EYE, LEFT_IRIS, MOUTH, RIGHT_EYE, RIGHT_IRIS
+from enliven.render.mesh import CHIN, FACE_OVAL, FOREHEAD, LEFT_EYE, LEFT_IRIS, MOUTH, RIGHT_EYE, RIGHT_IRIS
 from enliven.render.mouth import build_mouth, draw_mouth, seal_line
 from enliven.render.opening import Place, Slit, compose, cut_slit, draw_skin, place
+from enliven.render.turn import find_limits
 from enliven.render.warp import Grid, Pose, invert
 from enliven.types import CHANNELS, INDEX, Motion, Portrait, group_slice
 
@@ -72,6 +73,10 @@ class Renderer:
         self.mask = mask
         grid = Grid.over(self.region, SKIN_STEP * face.iod_px)
         self.skin = cut_sheet(face, grid, self.region)
+        outline = landmarks[list(FACE_OVAL), :2].astype(np.float32).reshape(-1, 1, 2)
+        on_face = [cv2.pointPolygonTest(outline, (float(x), float(y)), False) >= 0
+                   for x, y in grid.points().reshape(-1, 2)]  # fmt: skip
+        self.turn_limits = find_limits(self.skin, face.pose, np.reshape(on_face, (grid.rows, grid.columns)))
         self.mouth_slit = cut_slit(face, MOUTH, self.region, (0.52, 0.34, 0.70), 0.0)
         self.mouth = build_mouth(face, self.mouth_slit)
         self.eyes: list[tuple[Slit, Eyeball]] = []
@@ -115,6 +120,7 @@ class Renderer:
         turn = rotation_from_vector(values[group_slice("head")])
         turn = turn @ rotation_from_vector(rest[group_slice("head")]).T
         shift = (values - rest)[group_slice("translation")]
+        turn = self.turn_limits.applied(turn)
         return Pose(turn @ portrait.rotation, portrait.translation + shift, portrait.focal_px,
                     portrait.centre_px)  # fmt: skip
 

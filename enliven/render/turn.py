@@ -1,0 +1,66 @@
+"""How far a head cut from one photo can turn before its skin folds over itself."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enliven.geometry import angles_from_rotation, rotation_from_angles
+from enliven.render.warp import Pose, Sheet
+
+SQUEEZE = 0.22  # skin pressed to less than this share of its area in the photo counts as folded
+WIDEST = np.radians([28.0, 22.0])  # yaw and pitch that are never exceeded
+KNEE = 0.75  # fraction of a limit that passes unchanged
+
+
+@dataclass(frozen=True)
+class TurnLimits:
+    """Largest turn away from the photo, radians, >= 0: (2, 2), rows yaw and pitch, columns -, +."""
+
+    limits: NDArray[np.float64]
+
+    def applied(self, turn: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A rotation (3, 3) relative to the photo, bent softly into the limits; roll is free."""
+        yaw, pitch, roll = angles_from_rotation(turn)
+        bent = [_bend(float(angle), *row) for angle, row in zip((yaw, pitch), self.limits, strict=True)]
+        if bent == [float(yaw), float(pitch)]:
+            return turn
+        return rotation_from_angles(bent[0], bent[1], float(roll))
+
+
+def _bend(angle: float, below: float, above: float) -> float:
+    limit = above if angle >= 0 else below
+    knee = KNEE * limit
+    if abs(angle) <= knee:
+        return angle
+    room = max(limit - knee, 1e-9)
+    return float(np.sign(angle) * (knee + room * np.tanh((abs(angle) - knee) / room)))
+
+
+def find_limits(sheet: Sheet, pose: Pose, on_face: NDArray[np.bool_]) -> TurnLimits:
+    """Bisect for the turn at which 1% of the face (R, C) first counts as folded."""
+    limits = np.zeros((2, 2))
+    for row, widest in enumerate(WIDEST):
+        for column, sign in enumerate((-1, 1)):
+            safe, folded = 0.0, float(widest)
+            if not _folds(sheet, pose, on_face, row, sign * widest):
+                safe = folded
+            while folded - safe > np.radians(0.5):
+                middle = (safe + folded) / 2
+                if _folds(sheet, pose, on_face, row, sign * middle):
+                    folded = middle
+                else:
+                    safe = middle
+            limits[row, column] = safe
+    return TurnLimits(limits)
+
+
+def _folds(sheet: Sheet, pose: Pose, on_face: NDArray[np.bool_], row: int, angle: float) -> bool:
+    turn = rotation_from_angles(*((angle, 0.0) if row == 0 else (0.0, angle)))
+    turned = Pose(turn @ pose.rotation, pose.translation, pose.focal_px, pose.centre_px)
+    weights = np.zeros(len(sheet.fields), np.float32)
+    places = sheet.grid.points() + sheet.displacement(weights, turned, np.zeros(2, np.float32))
+    step_x, step_y = sheet.grid.step
+    down, right = np.gradient(places, step_y, step_x, axis=(0, 1))
+    area = right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0]
+    return bool(np.quantile(area[on_face], 0.01) < SQUEEZE)
