@@ -1,0 +1,111 @@
+"""Opening sound and video files and taking them apart frame by frame, damage included."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+
+from enliven.errors import BadMedia
+from enliven.media.files import decoding, input_file
+
+# Formats that hold the media themselves; lists that point to other files or servers are out.
+FORMATS = (
+    "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,gif,"
+    "ogg,wav,w64,mp3,flac,aac,aiff,caf,amr,au,ac3,wv,ape"
+)
+
+# Their headers state the length apart from the content, so that a cut file can be told.
+_STATES_LENGTH = {"mov", "matroska", "wav", "w64", "flac", "aiff"}
+
+CUT_OFF_SECONDS = 0.5  # a file shorter than it states by this, and by 2 %, was cut off
+
+
+def open_media(path: Path) -> InputContainer:
+    """Opens a sound or video file for reading; raises BadMedia."""
+    input_file(path)
+    with decoding(path, "sound or video"):
+        # "file:" keeps a name such as "a:b.mp4" from being taken for an address
+        return av.open(f"file:{path}", metadata_errors="replace",
+                       options={"format_whitelist": FORMATS})  # fmt: skip
+
+
+def picture_stream(container: InputContainer) -> Any:
+    """The first moving picture, or None; cover art is none."""
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    return None
+
+
+def sound_stream(container: InputContainer) -> Any:
+    """The sound a player would choose, or None."""
+    return container.streams.best("audio")
+
+
+def start_seconds(stream: Any) -> Fraction | None:
+    """When a stream begins on its file's clock, where that is stated."""
+    if stream is None or stream.start_time is None or not stream.time_base:
+        return None
+    return stream.start_time * stream.time_base
+
+
+def stated_seconds(container: InputContainer, stream: Any) -> Fraction | None:
+    """A stream's length by the file's header, where that is stated."""
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    if container.duration and len(container.streams) == 1:
+        return Fraction(container.duration, av.time_base)
+    hours_minutes_seconds = stream.metadata.get("DURATION", "").split(":")  # Matroska
+    try:
+        hours, minutes, seconds = (Fraction(part) for part in hours_minutes_seconds)
+    except (ValueError, ZeroDivisionError):
+        return None
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def frames(container: InputContainer, stream: Any, path: Path, notes: list[str]) -> Iterator[Any]:
+    """The decoded frames of one stream.  Damaged packets are left out and noted.
+
+    Raises BadMedia when no frame, or less than nine tenths of the packets, could be decoded.
+    """
+    whole, damaged, found = 0, 0, False
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            break
+        except av.FFmpegError:
+            damaged += 1
+            break  # where the file's own structure is lost there is no going on
+        try:
+            decoded = packet.decode()
+            whole += 1
+        except av.FFmpegError:
+            damaged += 1
+            continue
+        found = found or bool(decoded)
+        yield from decoded
+    if not found or damaged > max(1, whole // 9):
+        what = "sound" if stream.type == "audio" else "picture"
+        raise BadMedia(f"the {what} of {path} cannot be decoded: {damaged} of {whole + damaged} "
+                       "packets are damaged. Copy or download the file again")  # fmt: skip
+    if damaged:
+        notes.append(f"{path.name} has {damaged} damaged places; they were left out")
+
+
+def check_complete(
+    container: InputContainer, stream: Any, seconds: Fraction | float, path: Path
+) -> None:
+    """Raises BadMedia when `seconds`, all that could be decoded, falls short of the header."""
+    stated = stated_seconds(container, stream)
+    if stated is None or not _STATES_LENGTH & set(container.format.name.split(",")):
+        return
+    if stated - seconds > max(CUT_OFF_SECONDS, float(stated) / 50):
+        raise BadMedia(f"{path} is cut off: its header states {float(stated):.2f} s, but only "
+                       f"{float(seconds):.2f} s are there. Copy or download it again, or save "
+                       "the part you want from a player or editor")  # fmt: skip
