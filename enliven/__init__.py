@@ -30,8 +30,8 @@ _HOME = {
     "SpeechOptions": "enliven.motion.generator",
     "load_motion": "enliven.motion_io",
     "save_motion": "enliven.motion_io",
-    "render": "enliven.render.compose",
-    "Renderer": "enliven.render.compose",
+    "render": "enliven.render.renderer",
+    "Renderer": "enliven.render.renderer",
     "write_video": "enliven.media.write",
     "Motion": "enliven.types",
     "Portrait": "enliven.types",
@@ -43,7 +43,7 @@ _HOME = {
     ),
 }  # fmt: skip
 
-__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
+__all__ = ["__version__", *sorted(_HOME)]
 
 
 class _Package(ModuleType):

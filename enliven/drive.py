@@ -9,6 +9,7 @@ All of them end in `retarget`, which carries a motion over to the person in the 
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from enliven.errors import BadMotion, BadOption
 from enliven.face.head import fit_motion
 from enliven.face.track import track_video
 from enliven.geometry import angles_from_rotation, rotation_from_vector, vector_from_rotation
-from enliven.media.audio import read_speech
+from enliven.media.audio import Speech, read_speech
 from enliven.motion.generator import Generator, SpeechOptions
 from enliven.motion_io import load_motion_and_reference
 from enliven.types import CHANNELS, EXPRESSION, INDEX, Motion, Portrait, group_slice
@@ -41,25 +42,47 @@ SHIFT_LIMIT = np.array([0.6, 0.5, 1.2])
 KNEE = 0.8  # fraction of a limit that is passed unchanged
 
 
+@dataclass(frozen=True)
+class Strength:
+    """How much of the driver's movement is carried over; 0 none, 1 all, 2 twice.
+
+    head: turning and moving of head and body.  face: expression, but for the eyelids, whose
+    closing must stay complete.  Raises BadOption outside 0 to 2.
+    """
+
+    head: float = 1.0
+    face: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in (("head motion", self.head), ("expression", self.face)):
+            if not 0 <= value <= 2:
+                raise BadOption(f"the strength of {name} is {value:g}; choose 0 to 2")
+
+
 class Driver(Protocol):
     """Anything that makes a motion for a portrait; the same seed gives the same motion."""
 
     def __call__(self, portrait: Portrait, *, seed: int = 0) -> Motion: ...
 
 
-def from_speech(path: str | Path, *, options: SpeechOptions | None = None) -> Driver:
+def from_speech(
+    speech: Speech | str | Path,
+    *,
+    options: SpeechOptions = SpeechOptions(),
+    strength: Strength = Strength(),
+) -> Driver:
     """Drive by a recording: lips, jaw and cheeks follow the voice; head, brows and lids live.
 
-    path: a sound file, or a video whose sound is used.  Motion covers its whole duration.
+    speech: a sound file, or a video whose sound is used.  Motion covers its whole duration.
     The driver raises BadMedia when the file cannot be read as sound.
     """
 
     def drive(portrait: Portrait, *, seed: int = 0) -> Motion:
-        speech = read_speech(path)
+        sound = speech if isinstance(speech, Speech) else read_speech(speech)
         spoken = Generator.load().generate(
-            speech.samples, seconds=speech.seconds, seed=seed, options=options or SpeechOptions()
+            sound.samples, seconds=sound.seconds, seed=seed, options=options
         )
-        return retarget(spoken, portrait, np.zeros(len(CHANNELS)))
+        return retarget(spoken, portrait, np.zeros(len(CHANNELS)), strength)
 
     return drive
 
@@ -70,19 +93,23 @@ def from_video(
     reference: str = "neutral",
     face: int = 1,
     face_box: tuple[float, float, float, float] | None = None,
+    strength: Strength = Strength(),
     progress: Progress | None = None,
 ) -> Driver:
     """Drive by a video of a face (options as in `track` and `retarget`)."""
 
     def drive(portrait: Portrait, *, seed: int = 0) -> Motion:
-        return retarget(track(path, face=face, face_box=face_box, progress=progress), portrait,
-                        reference)  # fmt: skip
+        tracked = track(path, face=face, face_box=face_box, progress=progress)
+        return retarget(tracked, portrait, reference, strength)
 
     return drive
 
 
 def from_motion(
-    motion: Motion | str | Path, *, reference: str | ArrayLike | None = None
+    motion: Motion | str | Path,
+    *,
+    reference: str | ArrayLike | None = None,
+    strength: Strength = Strength(),
 ) -> Driver:
     """Drive by a motion or an `.npz` motion file.
 
@@ -95,7 +122,7 @@ def from_motion(
         else:
             content, stored = load_motion_and_reference(motion)
         chosen = reference if reference is not None else stored
-        return retarget(content, portrait, "neutral" if chosen is None else chosen)
+        return retarget(content, portrait, "neutral" if chosen is None else chosen, strength)
 
     return drive
 
@@ -120,9 +147,7 @@ def retarget(
     motion: Motion,
     portrait: Portrait,
     reference: str | ArrayLike = "neutral",
-    *,
-    head_motion: float = 1.0,
-    expression: float = 1.0,
+    strength: Strength = Strength(),
 ) -> Motion:
     """Carry a motion over to the person in a portrait.
 
@@ -130,9 +155,6 @@ def retarget(
         "neutral"  a relaxed face in the driver's usual pose,
         "first"    the first frame in which the driver's face was found, or
         a row (C,) of channel values.
-    head_motion: scale of head, gaze and body movement; expression: scale of the face's
-    movement, lids excepted.
-
     Head: R = R_t R_reference^-1 R_rest.  All else: rest + (driver - reference), but for the
     opening of the mouth, which the driver replaces.  Expression is clipped to 0..1; a turn or
     shift too large for a photo is limited softly, with a note in the log.
@@ -144,29 +166,26 @@ def retarget(
     moved = motion.values - start
     values = rest + moved
 
-    scale = np.full(len(EXPRESSION), expression)
+    scale = np.full(len(EXPRESSION), strength.face)
     scale[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]] = 1.0
     face = group_slice("expression")
     values[:, face] = rest[face] + scale * moved[:, face]
     opening = [INDEX[name] for name in OPENING]
-    values[:, opening] = expression * motion.values[:, opening]
+    values[:, opening] = strength.face * motion.values[:, opening]
     values[:, face] = values[:, face].clip(0, 1)
 
-    for group in ("gaze", "body"):
-        columns = group_slice(group)
-        values[:, columns] = rest[columns] + head_motion * moved[:, columns]
+    body = group_slice("body")
+    values[:, body] = rest[body] + strength.head * moved[:, body]
 
     head = group_slice("head")
     first = rotation_from_vector(start[head])
     turn = rotation_from_vector(motion.values[:, head]) @ first.T
-    if head_motion != 1.0:
-        turn = rotation_from_vector(head_motion * vector_from_rotation(turn))
-    values[:, head] = vector_from_rotation(
-        limit_turn(turn) @ rotation_from_vector(rest[head])
-    )
+    if strength.head != 1.0:
+        turn = rotation_from_vector(strength.head * vector_from_rotation(turn))
+    values[:, head] = vector_from_rotation(limit_turn(turn) @ rotation_from_vector(rest[head]))
 
     place = group_slice("translation")
-    shift = head_motion * moved[:, place]
+    shift = strength.head * moved[:, place]
     if (np.abs(shift) > SHIFT_LIMIT).any():
         log.warning("the driver moves up to %.1f eye distances away; limited to what the photo "
                     "can follow", np.abs(shift).max())  # fmt: skip

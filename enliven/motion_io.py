@@ -10,7 +10,6 @@ An `.npz` motion file holds
 """
 
 import csv
-import os
 import zipfile
 from pathlib import Path
 from typing import TextIO
@@ -18,8 +17,9 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from enliven.errors import BadMotion, OutputError, OutputExists
+from enliven.errors import BadMotion, OutputError
 from enliven.geometry import angles_from_rotation, rotation_from_vector
+from enliven.media.files import check_output, whole_file
 from enliven.types import CHANNELS, EXPRESSION, INDEX, Motion
 
 # Live Link Face writes the ARKit shapes in Apple's own order, then nine angles in radians.
@@ -58,23 +58,15 @@ def save_motion(
     path = Path(path)
     if path.suffix.lower() not in (".npz", ".csv"):
         raise OutputError(f"{path}: motions are written as .npz or .csv; choose one of these")
-    if path.exists() and not overwrite:
-        raise OutputExists(f"{path} exists already; choose another name or ask to overwrite it")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    check_output(path, overwrite=overwrite)
+    with whole_file(path, overwrite=overwrite) as part:
         if path.suffix.lower() == ".npz":
             extra = {} if reference is None else {"reference": np.float32(reference)}
-            with open(part, "xb") as stream:
-                np.savez_compressed(stream, channels=np.array(CHANNELS), values=motion.values,
-                                    fps=motion.fps, valid=motion.valid, **extra)  # fmt: skip
+            np.savez_compressed(part, channels=np.array(CHANNELS), values=motion.values,
+                                fps=motion.fps, valid=motion.valid, **extra)  # fmt: skip
         else:
-            with open(part, "x", newline="") as text:
-                _write_csv(text, motion)
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+            with open(part, "w", newline="") as stream:
+                _write_csv(stream, motion)
     return path
 
 
@@ -134,4 +126,3 @@ def _write_csv(stream: TextIO, motion: Motion) -> None:
         timecode = (f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:"
                     f"{frame:06.3f}")  # fmt: skip
         writer.writerow([timecode, count, *(f"{value:.6f}" for value in row)])
-
