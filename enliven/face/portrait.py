@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from enliven.types import CHANNELS, Portrait, group_slice
 MIN_EYES_PX = 32.0  # outer eye corners; below, a mouth is under a dozen pixels wide
 MAX_YAW_DEG = 50.0  # beyond, the far eye and lip corner are guesses
 MAX_PITCH_DEG = 40.0
+CUT_OUT_SHARE = 0.02  # transparent part of a photo that has been cut out by hand
 MAX_OUTSIDE = 0.08  # share of landmarks that may lie beyond the frame
 
 
@@ -59,7 +61,7 @@ def load_portrait(
         translation=translation,
         focal_px=camera.focal_px,
         centre_px=camera.centre_px,
-        mask=person_mask(pixels, landmarks),
+        mask=alpha if _is_cut_out(alpha) else person_mask(pixels, landmarks),
         rest=rest,
         basis=basis.astype(np.float32),
         triangles=load_head().triangles,
@@ -92,6 +94,11 @@ def _checked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
             "RGB pixels of shape (height, width, 3) and type uint8"
         )
     return np.ascontiguousarray(pixels)
+
+
+def _is_cut_out(alpha: NDArray[np.uint8] | None) -> TypeGuard[NDArray[np.uint8]]:
+    """True if the photo's own transparency already separates somebody from the background."""
+    return alpha is not None and float((alpha < 128).mean()) > CUT_OUT_SHARE
 
 
 def _check_usable(
