@@ -16,7 +16,7 @@ ROWS = (
     ("animate", "reward"),
     ("drive", "metrics", "data"),
     ("face", "motion", "render", "motion_io"),
-    ("media", "weights", "flow", "provenance"),
+    ("media", "weights", "flow", "provenance", "console"),
     ("types", "geometry"),
     ("errors",),
 )

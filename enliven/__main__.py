@@ -1,0 +1,5 @@
+"""`python -m enliven`, the same as the command `enliven`."""
+
+from enliven.cli import main
+
+main()
