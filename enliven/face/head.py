@@ -84,9 +84,9 @@ class Tracked(Protocol):
 class Observation:
     """One person's clip: points (T, 478, 3) without rigid motion, neutral (478, 3), gaze (T, 2)."""
 
-    points: NDArray[np.float64]
-    neutral: NDArray[np.float64]
-    gaze: NDArray[np.float64]
+    points: Array
+    neutral: Array
+    gaze: Array
 
 
 def gaze_angles(points: Array) -> Array:
@@ -153,10 +153,10 @@ def estimate_neutral(points: Array, model: HeadModel | None = None) -> Array:
     points = steady(points, np.median(points, 0))
     neutral = np.median(points, 0)
     gap = lip_gap(points)
-    shut = gap <= max(np.quantile(gap, 0.05) + 0.004, 0.008)
+    shut = gap <= max(float(np.quantile(gap, 0.05)) + 0.004, 0.008)
     neutral += reach(model, MOUTH) * (np.median(points[shut], 0) - neutral)
     for name, opening in lid_opening(points).items():
-        usual = opening >= 0.8 * np.quantile(opening, 0.75)
+        usual = opening >= 0.8 * float(np.quantile(opening, 0.75))
         neutral += reach(model, (name,)) * (np.median(points[usual], 0) - neutral)
     return neutral - np.tensordot(_shut_lips(neutral, model), model.basis, 1)
 
@@ -201,15 +201,18 @@ def rigid_part(gap: Array, neutral: Array) -> Array:
     return np.tensordot(amounts.T, motions, 1)
 
 
-def observe(points: Array, to_camera: Array) -> Observation:
+def observe(points: Array, to_camera: Array, model: HeadModel | None = None) -> Observation:
     """Sorts a clip's head points (T, 478, 3); to_camera (T, 2): gaze that meets the camera."""
-    neutral = estimate_neutral(points)
+    model = load_head() if model is None else model
+    neutral = estimate_neutral(points, model)
     points = steady(points, neutral)
     gaze = _own_gaze(gaze_angles(points), to_camera)
     opening, usual = _eye_opening(points), _eye_opening(neutral)
     seen = opening > 0.5 * usual
     if seen.any():  # the iris of a shut eye is a guess
         _interpolate(gaze, seen)
+    # the neutral looks straight ahead
+    neutral = neutral - np.tensordot(look_channels(np.median(gaze, 0)), model.basis, 1)
     return Observation(points, neutral, gaze)
 
 
@@ -236,17 +239,28 @@ def explain(seen: Observation, model: HeadModel | None = None) -> Array:
     target = (gap * weights).reshape(len(gap), -1) @ columns.T
     expression = looks
     expression[:, free] = bounded_least_squares(gram, target)
-    return _full_blinks(expression, seen)
+    return _blinks(expression, seen, basis)
 
 
-def _full_blinks(expression: Array, seen: Observation) -> Array:
-    """Blinks stretched so that the deepest of a clip is 1, where the clip holds blinks at all."""
-    usual = lid_opening(seen.neutral)
-    for name, opening in lid_opening(seen.points).items():
-        least = np.quantile(opening, 0.005) / usual[name]
-        if least < 0.4:
-            i = EXPRESSION.index(name)
-            expression[:, i] = np.clip(expression[:, i] / max(1 - max(least, 0), 0.6), 0, 1)
+def _blinks(expression: Array, seen: Observation, basis: Array) -> Array:
+    """The expression with blinks read off the openings of the lids instead of fitted.
+
+    An eyeBlink of 1 closes the eye from its usual opening; what squints, looks and raised lids
+    add to the opening is taken into account.  Trackers leave a slit in closed eyes: where a
+    clip holds blinks at all, its deepest counts as closed.
+    """
+    expression = expression.copy()
+    usual, opening = lid_opening(seen.neutral), lid_opening(seen.points)
+    opened_by = lid_opening(basis)
+    for name in LID_PAIRS:
+        i = EXPRESSION.index(name)
+        closed = max(float(np.quantile(opening[name], 0.005)), 0.0)
+        if closed > 0.4 * usual[name]:
+            closed = 0.0
+        shown = (opening[name] - closed) * usual[name] / (usual[name] - closed)
+        expression[:, i] = 0
+        expected = usual[name] + expression @ opened_by[name]
+        expression[:, i] = np.clip((expected - shown) / usual[name], 0, 1)
     return expression
 
 
@@ -318,7 +332,7 @@ def fit_rest(points: Array, to_camera: Array | None = None) -> tuple[Array, Arra
     gaze = gaze_angles(points)
     if to_camera is not None:
         gaze = _own_gaze(gaze[None], np.asarray(to_camera)[None])[0]
-    return expression, gaze
+    return expression + look_channels(gaze), gaze
 
 
 def _smile(points: Array, model: HeadModel) -> float:

@@ -61,10 +61,10 @@ class HeadModel:
     stiffness: (52,) weight of the square of each coefficient in a fit, IOD^2.
     """
 
-    mean: NDArray[np.float64]
-    triangles: NDArray[np.int64]
-    basis: NDArray[np.float64]
-    stiffness: NDArray[np.float64]
+    mean: Array
+    triangles: NDArray[np.integer]
+    basis: Array
+    stiffness: Array
 
 
 @cache
@@ -99,25 +99,29 @@ def personal_basis(
 
     points: (478, 3) head coordinates of that face; rest: (52,) the expression it shows there,
     neutral by default.  Mouth channels follow the width of the mouth and the length of the lower
-    face, lid channels the opening of the eyes; eyeBlink = 1 brings the upper lids exactly onto
-    the lower ones.
+    face, lid channels the opening of the eyes.  Raising eyeBlink from its rest value to 1 brings
+    the upper lids exactly onto the lower ones.
     """
     model = load_head() if model is None else model
     rest = np.zeros(len(EXPRESSION)) if rest is None else np.asarray(rest, np.float64)
     neutral = points - np.tensordot(rest, model.basis, 1)
-    basis: Array = model.basis.copy()
+    basis = model.basis.copy()
     mouth = rows(MOUTH)
     basis[mouth, :, 0] *= np.clip(mouth_width(neutral) / mouth_width(model.mean), 0.75, 1.35)
     basis[mouth, :, 1:] *= np.clip(_face_length(neutral) / _face_length(model.mean), 0.75, 1.35)
     for name, pairs in LID_PAIRS.items():
-        side = name.removeprefix("eyeBlink")
-        opening = lid_opening(neutral)[name] / lid_opening(model.mean)[name]
-        lids = rows([n for n in LIDS if n.endswith(side) and n != name])
-        near = np.flatnonzero(np.abs(model.basis[EXPRESSION.index(name)]).sum(-1) > 1e-6)
+        blink = EXPRESSION.index(name)
+        lids = points.copy()
+        upper, lower = np.array(pairs).T
+        shut_by = min(float(rest[blink]), 0.8)  # from a nearly shut eye its size cannot be told
+        lids[upper] = lids[lower] + (lids[upper] - lids[lower]) / (1 - shut_by)
+        opening = lid_opening(lids)[name] / lid_opening(model.mean)[name]
+        others = [n for n in LIDS if n.endswith(name.removeprefix("eyeBlink")) and n != name]
         # cheeks, which squinting moves too, are not a matter of how open the eye is
-        basis[np.array(lids)[:, None], near] *= np.clip(opening, 0.5, 1.8)
-        basis[EXPRESSION.index(name)] *= np.clip(opening, 0.3, 2.5)
-        basis = close_lids(basis, neutral, name, pairs)
+        near = np.flatnonzero(np.abs(model.basis[blink]).sum(-1) > 1e-6)
+        basis[np.array(rows(others))[:, None], near] *= np.clip(opening, 0.5, 1.8)
+        basis[blink] *= np.clip(opening, 0.3, 2.5)
+        basis = close_lids(basis, lids, name, pairs)
     return basis
 
 

@@ -39,7 +39,7 @@ JOINED = {"browInnerUp": ("browInnerUp_L", "browInnerUp_R"),
           "cheekPuff": ("cheekPuff_L", "cheekPuff_R")}  # fmt: skip
 
 
-def prior_basis(geometry: Path, mean: Array, triangles: Array) -> Array:
+def prior_basis(geometry: Path, mean: Array) -> Array:
     """Expression basis (52, 478, 3) in IOD from the ICT-FaceKit files in the folder `geometry`."""
     model = np.load(geometry / "ict_facekit_expressions.npz")
     marks = json.loads((geometry / "ict_vertex_indices.json").read_text())["idx_to_landmark_verts"]
