@@ -28,6 +28,7 @@ from enliven.face.head_model import (
     lid_opening,
     lip_gap,
     load_head,
+    mirror_points,
     mouth_width,
     personal_basis,
     reach,
@@ -44,8 +45,8 @@ from enliven.geometry import (
 from enliven.types import CHANNELS, EXPRESSION, Motion, group_slice
 
 __all__ = [
-    "HeadModel", "fit_motion", "fit_rest", "gaze_to_camera", "load_head", "look_channels",
-    "personal_basis",
+    "LIP_RINGS_LOWER", "LIP_RINGS_UPPER", "HeadModel", "fit_motion", "fit_rest",
+    "gaze_to_camera", "load_head", "look_channels", "mirror_points", "personal_basis",
 ]  # fmt: skip
 
 Array = NDArray[np.floating]
