@@ -12,10 +12,12 @@ A head point v (IOD) appears at ``project(R @ v + t)``; the pivot t is in camera
 nominal camera stands CAMERA_DISTANCE in front of it.  Pixel centres have integer coordinates.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 
 CAMERA_DISTANCE = 8.0  # IOD; about 0.7 m, where portraits are usually taken from
 

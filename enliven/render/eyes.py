@@ -30,7 +30,10 @@ def build_eyeball(face: Face, slit: Slit, iris: tuple[int, ...]) -> Eyeball:
     """Paint the eyeball out to the window's border and cut its sheet."""
     x0, y0, x1, y1 = slit.box
     height, width = face.image.shape[:2]
-    rows, columns = np.clip(np.arange(y0, y1), 0, height - 1), np.clip(np.arange(x0, x1), 0, width - 1)
+    rows, columns = (
+        np.clip(np.arange(y0, y1), 0, height - 1),
+        np.clip(np.arange(x0, x1), 0, width - 1),
+    )
     photo = face.image[rows][:, columns]
     pad = slit.box[0] - slit.side_box[0]
     inside = np.minimum(slit.side_upper, slit.side_lower)[pad:-pad, pad:-pad]
@@ -41,13 +44,12 @@ def build_eyeball(face: Face, slit: Slit, iris: tuple[int, ...]) -> Eyeball:
     radius = float(np.linalg.norm(face.landmarks[list(iris[1:])] - centre, axis=1).mean())
     y, x = np.mgrid[y0:y1, x0:x1].astype(np.float32)
     distance = np.hypot(x - centre[0], y - centre[1])
-    if not known.any():
-        picture = photo.copy()
-    else:
-        picture = _painted(photo, known, distance, radius, centre - np.array([x0, y0]))
+    picture = photo
+    if known.any():
+        painted = _painted(photo, known, distance, radius, centre - np.array([x0, y0]))
         # inside the opening the photo is kept as it is
         keep = smooth_step(inside / max(1.0, 0.012 * face.iod_px))[..., None]
-        picture = np.rint(photo * keep + picture * (1 - keep)).astype(np.uint8)
+        picture = np.rint(photo * keep + painted * (1 - keep)).astype(np.uint8)
     return Eyeball(picture, _sheet(face, slit.upper.grid, centre, radius))
 
 
@@ -59,7 +61,9 @@ def _painted(photo: NDArray[np.uint8], known: NDArray[np.bool_], distance: NDArr
     sclera = push_pull(image, (white if white.any() else known).astype(np.float32))
     y, x = np.mgrid[0 : photo.shape[0], 0 : photo.shape[1]].astype(np.float32)
     mirror = [np.asarray(2 * c - v, np.float32) for c, v in zip(centre, (x, y), strict=True)]
-    flipped = cv2.remap(image, mirror[0], mirror[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    flipped = cv2.remap(
+        image, mirror[0], mirror[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     seen = cv2.remap(known.astype(np.float32), mirror[0], mirror[1], cv2.INTER_LINEAR)
     disc = known & (distance < 0.95 * radius)
     iris = push_pull(image, disc.astype(np.float32)) if disc.any() else sclera
@@ -76,14 +80,18 @@ def _sheet(face: Face, grid: Grid, centre: NDArray, radius: float) -> Sheet:
                              np.full((*points.shape[:2], 1), depth)], -1)  # fmt: skip
     head = (camera - face.pose.translation) @ face.pose.rotation
     # the iris moves as one; the white stretches between it and the corners
-    share = np.exp(-((np.maximum(np.linalg.norm(points - centre, axis=-1) / radius - 1.05, 0) / 0.75) ** 2))
+    share = np.exp(
+        -((np.maximum(np.linalg.norm(points - centre, axis=-1) / radius - 1.05, 0) / 0.75) ** 2)
+    )
     fields = np.zeros((2, *points.shape[:2], 3), np.float32)
     fields[0, ..., 0] = fields[1, ..., 1] = EYEBALL_RADIUS * share
     ones = np.ones(points.shape[:2], np.float32)
     return Sheet(grid, head.astype(np.float32), fields, ones, np.zeros_like(ones))
 
 
-def draw_eyeball(eye: Eyeball, slit: Slit, target: Grid, gaze: NDArray, pose: Pose) -> NDArray[np.float32]:  # fmt: skip
+def draw_eyeball(
+    eye: Eyeball, slit: Slit, target: Grid, gaze: NDArray, pose: Pose
+) -> NDArray[np.float32]:
     """Interior (h, w, 3) of an eye for a change of gaze (yaw, pitch) in radians."""
     weights = np.sin(np.clip(gaze, -GAZE_LIMIT, GAZE_LIMIT)).astype(np.float32)
     forward = eye.sheet.displacement(weights, pose, np.zeros(2, np.float32))

@@ -19,12 +19,13 @@ from enliven.render.warp import Grid, Pose, Sheet
 from enliven.types import Portrait
 
 # Lengths in IOD, chosen by eye on the development portraits.
+SKIN_BLUR = 0.03  # rounds off the creases between mesh triangles
 SKIN_REACH = 0.33  # how far past the face oval expressions pull hair and neck along
 DEPTH_KNEE = -0.585  # head z from which the sides of the face are flattened ...
 DEPTH_SLOPE = 0.55  # ... to this share, since a photo has no texture for what they hide
-BACK_OF_HAIR, BACK_OF_NECK = -0.16, -0.45  # head z that hair and neck recede to
+BACK_OF_HAIR, BACK_OF_NECK = 0.12, -0.45  # head z that hair and neck recede to
 HAIR_REACH, NECK_REACH = 0.34, 0.135
-NECK_TOP, NECK_LENGTH = -0.28, 1.07  # where, below the chin, the neck starts and ends to bend
+NECK_TOP, NECK_LENGTH = -0.28, 0.85  # where, below the chin, the neck starts and ends to bend
 EDGE_FADE = 0.30  # motion dies out this close to the border of the moving region
 
 
@@ -54,8 +55,8 @@ def describe_face(portrait: Portrait, landmarks: NDArray, basis: NDArray,
     camera = (pose.rotation, pose.translation, pose.focal_px, pose.centre_px)
     head = head_points(landmarks, *camera)
     flat = head.copy()
-    flat[:, 2] = np.where(head[:, 2] > DEPTH_KNEE,
-                          DEPTH_KNEE + DEPTH_SLOPE * (head[:, 2] - DEPTH_KNEE), head[:, 2])  # fmt: skip
+    past = np.maximum(head[:, 2] - DEPTH_KNEE, 0)
+    flat[:, 2] = head[:, 2] - (1 - DEPTH_SLOPE) * past
     depth = flat @ pose.rotation[2] + pose.translation[2]
     return Face(portrait.image, landmarks[:, :2].astype(np.float64), head, depth,
                 np.asarray(basis, np.float64), skin_triangles(triangles), pose,
@@ -68,8 +69,12 @@ def smooth_step(x: NDArray) -> NDArray:
     return x * x * (3 - 2 * x)
 
 
-def cut_sheet(face: Face, grid: Grid, region: tuple[int, int, int, int],
-              clamp: Callable[[NDArray], NDArray] | None = None, blur_iod: float = 0.03) -> Sheet:  # fmt: skip
+def cut_sheet(
+    face: Face,
+    grid: Grid,
+    region: tuple[int, int, int, int],
+    clamp: Callable[[NDArray], NDArray] | None = None,
+) -> Sheet:
     """The skin over a grid.
 
     region: x0, y0, x1, y1 px of all that may move; motion fades towards its border.
@@ -80,7 +85,7 @@ def cut_sheet(face: Face, grid: Grid, region: tuple[int, int, int, int],
     where = flat if clamp is None else clamp(flat)
     weights = interpolation(where, face.landmarks, face.triangles, SKIN_REACH * face.iod_px)
     fields = weights(face.basis).reshape(len(face.basis), *points.shape[:2], 3)
-    sigma = [blur_iod * face.iod_px / step for step in grid.step]
+    sigma = [SKIN_BLUR * face.iod_px / step for step in grid.step]
     fields = np.stack([cv2.GaussianBlur(f, (0, 0), sigma[0], sigmaY=sigma[1],
                                         borderType=cv2.BORDER_REPLICATE)
                        for f in fields.astype(np.float32)])  # fmt: skip

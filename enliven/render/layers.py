@@ -84,7 +84,9 @@ def cut_layers(image: NDArray[np.uint8], mask: NDArray[np.uint8], iod_px: float)
     return Layers(np.rint(person).astype(np.int16), background)
 
 
-def fill_hole(image: NDArray[np.uint8], hole: NDArray[np.uint8], iod_px: float) -> NDArray[np.uint8]:
+def fill_hole(
+    image: NDArray[np.uint8], hole: NDArray[np.uint8], iod_px: float
+) -> NDArray[np.uint8]:
     """Paint over the hole (h, w, non-zero inside) with what surrounds it."""
     if not hole.any():
         return image.copy()
@@ -103,7 +105,9 @@ def fill_hole(image: NDArray[np.uint8], hole: NDArray[np.uint8], iod_px: float) 
     near = cv2.inpaint(small, small_hole & (1 - core), 3, cv2.INPAINT_TELEA)
     near = cv2.resize(cv2.GaussianBlur(near, (0, 0), 1.0), (image.shape[1], image.shape[0]),
                       interpolation=cv2.INTER_CUBIC)  # fmt: skip
-    share = cv2.resize((small_hole & (1 - core)).astype(np.float32), (image.shape[1], image.shape[0]))
+    share = cv2.resize(
+        (small_hole & (1 - core)).astype(np.float32), (image.shape[1], image.shape[0])
+    )
     share = 0.6 * cv2.GaussianBlur(share, (0, 0), max(1.0, 0.08 * iod_px))[..., None]
     filled = smooth * (1 - share) + near * share
     filled += grain(image, hole)[..., None]

@@ -115,12 +115,12 @@ def build_mouth(face: Face, slit: Slit) -> Mouth:
     scale = np.clip(width / 0.54, 0.8, 1.2)
     middle = upper[5] * 0.5 + face.head[LOWER_LIP_INNER[5]] * 0.5
     behind = np.array([0, 0, 0.05 * width])
-    tooth = np.clip((np.array([226, 216, 196]) * 0.75 + skin * 0.25) * light, 0, 245)
-    gum = np.array([150, 78, 78]) * light
+    tooth = flesh(np.clip((np.array([226, 216, 196]) * 0.75 + skin * 0.25) * light, 0, 245), skin)
+    gum = flesh(np.array([150, 78, 78]) * light, skin)
     plates = []
     for row, share in (("tongue", 1.0), ("lower", 1.0), ("upper", 0.0)):
         if row == "tongue":
-            picture = tongue_picture(width, light)
+            picture = tongue_picture(flesh(np.array([176, 98, 96]) * light, skin))
             size = np.array([0.66 * width, 0.50 * width])
             at = middle - down * 0.24 * width - right * size[0] / 2 + 4 * behind
         else:
@@ -135,7 +135,7 @@ def build_mouth(face: Face, slit: Slit) -> Mouth:
         plates.append((Plate(picture, at, right * size[0] / picture.shape[1],
                              down * size[1] / picture.shape[0]), share))  # fmt: skip
     jaw_fields = face.basis[list(JAW)][:, LOWER_LIP_INNER[5]].copy()
-    dark = np.array([46, 14, 14]) * light
+    dark = flesh(np.array([46, 14, 14]) * light, skin)
     return Mouth(tuple(plates), dark.astype(np.float32), jaw_fields, lifted_interior(face, slit))
 
 
@@ -164,7 +164,10 @@ def lifted_interior(face: Face, slit: Slit) -> NDArray[np.float32] | None:
     if alpha.max() < 0.9 or (alpha > 0.5).sum() < 30:
         return None
     height, width = face.image.shape[:2]
-    rows, columns = np.clip(np.arange(y0, y1), 0, height - 1), np.clip(np.arange(x0, x1), 0, width - 1)
+    rows, columns = (
+        np.clip(np.arange(y0, y1), 0, height - 1),
+        np.clip(np.arange(x0, x1), 0, width - 1),
+    )
     photo = face.image[rows][:, columns].astype(np.float32)
     colour = push_pull(photo, (alpha > 0.5).astype(np.float32))
     shadow = lip_shadow((inside < 0).astype(np.float32), face.iod_px)
@@ -217,8 +220,16 @@ def teeth_picture(upper: bool, tooth: NDArray, gum: NDArray) -> NDArray[np.float
     return np.dstack([solid / np.maximum(alpha, 1e-3)[..., None], alpha])
 
 
-def tongue_picture(width: float, light: float) -> NDArray[np.float32]:
-    """A resting tongue seen from the front, (h, w, 4)."""
+def flesh(colour: NDArray, skin: NDArray) -> NDArray[np.float64]:
+    """A colour (3,) of the mouth, in the face's own material: a marble head has a marble tongue."""
+    chroma = (skin.max() - skin.min()) / max(float(skin.max()), 1.0)
+    alive = float(smooth_step(np.array((chroma - 0.08) / 0.12)))
+    stone = skin * (colour.mean() / max(float(skin.mean()), 1.0))
+    return stone + alive * (colour - stone)
+
+
+def tongue_picture(colour: NDArray) -> NDArray[np.float32]:
+    """A resting tongue of that colour (3,) seen from the front, (h, w, 4)."""
     shape = (100, 180)
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     u, v = (x + 0.5) / shape[1] * 2 - 1, (y + 0.5) / shape[0] * 2 - 1
@@ -227,9 +238,8 @@ def tongue_picture(width: float, light: float) -> NDArray[np.float32]:
              - 0.20 * np.abs(u) ** 2.5 - 0.20 * np.clip(v, 0, 1))  # fmt: skip
     noise = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     shade = shade + 0.25 * cv2.GaussianBlur(noise, (0, 0), 2.5)
-    colour = np.array([176, 98, 96]) * light * shade[..., None]
     alpha = smooth_step((1 - radius) / 0.3)
-    return np.dstack([colour, alpha]).astype(np.float32)
+    return np.dstack([colour * shade[..., None], alpha]).astype(np.float32)
 
 
 def draw_mouth(mouth: Mouth, shape: tuple[int, int], to_canvas: Callable[[NDArray], NDArray],

@@ -14,7 +14,8 @@ from enliven.render.warp import Grid, Pose, Sheet, invert, shifted
 STEP = 0.022  # grid step inside an opening's window, IOD
 OVERLAP_PX = 1.0  # the lower sheet reaches this far under the upper one, so that no gap shines
 FEATHER = 0.07  # width of the window's soft border, IOD
-CORNER_WEB = 0.03  # skin that spans the corners of an opening, IOD
+CORNER_WEB = 0.012  # skin that spans the corners of an opening, IOD
+CORNER_SEAL = 0.08  # and that closes the slit beyond them, IOD
 SETTLED_PX = 0.6  # rims closer to their place in the photo than this count as at rest
 
 
@@ -78,10 +79,11 @@ def cut_slit(face: Face, opening: Opening, region: tuple[int, int, int, int],
     # Past the rim only where there is an opening: beyond the corners the sheets are one.
     lens = smooth_step(np.interp(local[..., 0], *_lens(frame)))
     return Slit(
-        frame, cut_sheet(face, grid, region, clamp(True)), cut_sheet(face, grid, region, clamp(False)),
+        frame,
+        cut_sheet(face, grid, region, clamp(True)), cut_sheet(face, grid, region, clamp(False)),
         box, side_box,
         (local[..., 1] - upper - margin * face.iod_px * lens).astype(np.float32),
-        (lower - local[..., 1] - CORNER_WEB * face.iod_px * (1 - lens)).astype(np.float32),
+        (lower - local[..., 1] - _web(frame, local[..., 0], lens, face.iod_px)).astype(np.float32),
         _window(box, FEATHER * face.iod_px), _centre(face, opening),
         face.basis[:, opening.upper + opening.lower] * face.iod_px,
     )  # fmt: skip
@@ -91,6 +93,15 @@ def _lens(frame: SlitFrame) -> tuple[NDArray, NDArray]:
     left, right = frame.upper[0, 0], frame.upper[-1, 0]
     web = 0.22 * (right - left)
     return np.array([left, left + web, right - web, right]), np.array([0.0, 1, 1, 0])
+
+
+def _web(frame: SlitFrame, a: NDArray, lens: NDArray, iod_px: float) -> NDArray:
+    """How far the lower sheet reaches past its rim, px: a little skin spans the corners.
+
+    Beyond a corner there is no opening, but the sheets, each smoothed on its own, part there.
+    """
+    beyond = np.maximum(frame.upper[0, 0] - a, a - frame.upper[-1, 0]) / iod_px
+    return (CORNER_WEB * (1 - lens) + CORNER_SEAL * smooth_step(beyond / 0.04 + 0.3)) * iod_px
 
 
 def _centre(face: Face, opening: Opening) -> NDArray:
@@ -151,7 +162,9 @@ def draw_skin(slit: Slit, face: Face, where: Place, weights: NDArray, pose: Pose
         forward = sheet.displacement(weights, pose, body_px)
         source = where.target.to_pixels(invert(forward, sheet.grid, where.target))
         source += pixel_map(where.target)
-        colour = cv2.remap(face.image, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        colour = cv2.remap(
+            face.image, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
         local = source - np.array(slit.side_box[:2], np.float32)
         distance = cv2.remap(side, local, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         drawn += [colour.astype(np.float32), np.clip(0.5 + overlap - distance, 0, 1)]

@@ -17,7 +17,16 @@ from enliven.geometry import CAMERA_DISTANCE, project, rotation_from_vector
 from enliven.render.eyes import EYEBALL_RADIUS, Eyeball, build_eyeball, draw_eyeball
 from enliven.render.face import cut_sheet, describe_face
 from enliven.render.layers import ALPHA_STEPS, cut_layers, face_cover, head_box, reframe
-from enliven.render.mesh import CHIN, FACE_OVAL, FOREHEAD, LEFT_EYE, LEFT_IRIS, MOUTH, RIGHT_EYE, RIGHT_IRIS
+from enliven.render.mesh import (
+    CHIN,
+    FACE_OVAL,
+    FOREHEAD,
+    LEFT_EYE,
+    LEFT_IRIS,
+    MOUTH,
+    RIGHT_EYE,
+    RIGHT_IRIS,
+)
 from enliven.render.mouth import build_mouth, draw_mouth, seal_line
 from enliven.render.opening import Place, Slit, compose, cut_slit, draw_skin, place
 from enliven.render.turn import find_limits
@@ -26,7 +35,7 @@ from enliven.types import CHANNELS, INDEX, Motion, Portrait, group_slice
 
 SKIN_STEP = 0.05  # grid step of the whole moving region, IOD
 REGION = (2.6, 2.7, 3.6)  # IOD the moving region reaches sideways, up and down from the face
-BODY_SHARE = 0.35  # how much of the head's shift the shoulders take over
+BODY_SHARE = 0.5  # how much of the head's shift the shoulders take over
 SIZE_RANGE = (64, 4096)
 
 
@@ -76,7 +85,9 @@ class Renderer:
         outline = landmarks[list(FACE_OVAL), :2].astype(np.float32).reshape(-1, 1, 2)
         on_face = [cv2.pointPolygonTest(outline, (float(x), float(y)), False) >= 0
                    for x, y in grid.points().reshape(-1, 2)]  # fmt: skip
-        self.turn_limits = find_limits(self.skin, face.pose, np.reshape(on_face, (grid.rows, grid.columns)))
+        self.turn_limits = find_limits(
+            self.skin, face.pose, np.reshape(on_face, (grid.rows, grid.columns))
+        )
         self.mouth_slit = cut_slit(face, MOUTH, self.region, (0.52, 0.34, 0.70), 0.0)
         self.mouth = build_mouth(face, self.mouth_slit)
         self.eyes: list[tuple[Slit, Eyeball]] = []
@@ -106,7 +117,9 @@ class Renderer:
         alpha = self._draw_person(output, weights, pose, body_px)
         self._draw_mouth(output, weights, pose, body_px)
         for slit, eye in self.eyes:
-            opacity = slit.opacity(weights, float(np.abs(gaze).max()) * EYEBALL_RADIUS * self.face.iod_px)
+            opacity = slit.opacity(
+                weights, float(np.abs(gaze).max()) * EYEBALL_RADIUS * self.face.iod_px
+            )
             where = self._place(slit, pose)
             if where is not None and opacity:
                 skin = draw_skin(slit, self.face, where, weights, pose, body_px)
@@ -171,7 +184,9 @@ class Renderer:
         compose(output, slit, where, skin, interior, opacity)
 
     def _place(self, slit: Slit, pose: Pose) -> Place | None:
-        still = Pose(self.portrait.rotation, self.portrait.translation, pose.focal_px, pose.centre_px)
+        still = Pose(
+            self.portrait.rotation, self.portrait.translation, pose.focal_px, pose.centre_px
+        )
         rest = self._to_pixels(slit.anchor, still)
         return place(slit, lambda p: self._to_pixels(p, pose), rest, self.portrait.image.shape[:2])
 
@@ -181,7 +196,9 @@ class Renderer:
     def _carry(self, slit: Slit, pose: Pose, corner: NDArray) -> NDArray[np.float64]:
         """Affine (2, 3) from window pixels of the photo to window pixels of the frame."""
         steps = slit.anchor + 0.2 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]])
-        still = Pose(self.portrait.rotation, self.portrait.translation, pose.focal_px, pose.centre_px)
+        still = Pose(
+            self.portrait.rotation, self.portrait.translation, pose.focal_px, pose.centre_px
+        )
         before = [self._to_pixels(p, still) - np.array(slit.box[:2]) for p in steps]
         after = [self._to_pixels(p, pose) - corner for p in steps]
         return cv2.getAffineTransform(np.array(before, np.float32), np.array(after, np.float32))

@@ -22,7 +22,9 @@ class TurnLimits:
     def applied(self, turn: NDArray[np.float64]) -> NDArray[np.float64]:
         """A rotation (3, 3) relative to the photo, bent softly into the limits; roll is free."""
         yaw, pitch, roll = angles_from_rotation(turn)
-        bent = [_bend(float(angle), *row) for angle, row in zip((yaw, pitch), self.limits, strict=True)]
+        bent = [
+            _bend(float(angle), *row) for angle, row in zip((yaw, pitch), self.limits, strict=True)
+        ]
         if bent == [float(yaw), float(pitch)]:
             return turn
         return rotation_from_angles(bent[0], bent[1], float(roll))
@@ -61,6 +63,7 @@ def _folds(sheet: Sheet, pose: Pose, on_face: NDArray[np.bool_], row: int, angle
     weights = np.zeros(len(sheet.fields), np.float32)
     places = sheet.grid.points() + sheet.displacement(weights, turned, np.zeros(2, np.float32))
     step_x, step_y = sheet.grid.step
-    down, right = np.gradient(places, step_y, step_x, axis=(0, 1))
+    down = np.gradient(places, step_y, axis=0)
+    right = np.gradient(places, step_x, axis=1)
     area = right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0]
     return bool(np.quantile(area[on_face], 0.01) < SQUEEZE)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from enliven.geometry import project
 
-RELAXATION, ROUNDS = 0.7, 12
+NEWTON_STEPS = 5
+LEAST_AREA = 0.12  # skin pressed to less of its area than this is treated as if it were not
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Sheet:
             flat = self.fields[active].reshape(len(active), -1)
             points = points + (weights[active] @ flat).reshape(self.head.shape)
         camera = points @ pose.rotation.T.astype(np.float32) + pose.translation.astype(np.float32)
-        moved = project(camera, np.float32(pose.focal_px), pose.centre_px.astype(np.float32))
+        moved = project(camera, pose.focal_px, pose.centre_px.astype(np.float32))
         moved -= self.grid.points().astype(np.float32)
         return moved * self.follow[..., None] + body_px * self.drag[..., None]
 
@@ -100,19 +101,33 @@ class Sheet:
 def invert(displacement: NDArray[np.float32], source: Grid, target: Grid) -> NDArray[np.float32]:
     """Backward displacement (R, C, 2) px on target: the photo pixel shown at p is p + result(p).
 
-    displacement: forward displacement on the source grid.  Solves x + u(x) = p by damped
-    fixed-point iteration, which converges while the sheet is not folded and stretched less
-    than 2.8 times (Chen et al. 2008 give the undamped form).
+    displacement: forward displacement u on the source grid.  Solves x + u(x) = p by Newton's
+    method; where the sheet is nearly folded the step is shortened rather than the sheet torn.
     """
     goal = target.points().astype(np.float32)
-    mean = displacement.reshape(-1, 2).mean(0)
-    origin = goal - mean
-    for _ in range(ROUNDS):
-        column, row = source.to_cells(origin)
-        here = cv2.remap(displacement, column, row, cv2.INTER_LINEAR,
-                         borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
-        origin += np.float32(RELAXATION) * (goal - origin - here)
+    origin = goal - displacement.reshape(-1, 2).mean(0)
+    inverse = _inverse_jacobian(displacement, source)
+    for _ in range(NEWTON_STEPS):
+        cells = source.to_cells(origin)
+        miss = goal - origin - _sampled(displacement, cells)
+        slope = _sampled(inverse, cells)
+        origin[..., 0] += slope[..., 0] * miss[..., 0] + slope[..., 1] * miss[..., 1]
+        origin[..., 1] += slope[..., 2] * miss[..., 0] + slope[..., 3] * miss[..., 1]
     return origin - goal
+
+
+def _sampled(field: NDArray, cells: tuple[NDArray, NDArray]) -> NDArray:
+    return cv2.remap(field, *cells, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _inverse_jacobian(displacement: NDArray[np.float32], grid: Grid) -> NDArray:
+    """(R, C, 4): inverse of the derivative of x + u(x), rows first, damped where it is singular."""
+    across, down = (np.empty_like(displacement) for _ in range(2))
+    for out, axis, step in ((across, 1, grid.step[0]), (down, 0, grid.step[1])):
+        out[:] = np.gradient(displacement, np.float32(step), axis=axis)
+    xx, xy, yx, yy = across[..., 0] + 1, down[..., 0], across[..., 1], down[..., 1] + 1
+    determinant = np.maximum(xx * yy - xy * yx, np.float32(LEAST_AREA))
+    return np.dstack([yy, -xy, -yx, xx]) / determinant[..., None]
 
 
 def shifted(grid: Grid, x: int, y: int) -> Grid:

@@ -1,0 +1,73 @@
+"""Grids, sheets and their inverse."""
+
+import numpy as np
+import pytest
+
+from enliven.geometry import project, rotation_from_angles
+from enliven.render.warp import Grid, Pose, Sheet, invert, shifted
+
+FOCAL, CENTRE = 800.0, np.array([60.0, 50.0])
+STILL = Pose(np.eye(3), np.array([0.0, 0.0, 8.0]), FOCAL, CENTRE)
+
+
+def flat_sheet(grid: Grid, fields: np.ndarray | None = None) -> Sheet:
+    """A sheet in the plane z = 8 that is all head."""
+    points = grid.points()
+    head = np.concatenate([(points - CENTRE) * 8 / FOCAL, np.zeros((*points.shape[:2], 1))], -1)
+    ones = np.ones(points.shape[:2], np.float32)
+    if fields is None:
+        fields = np.zeros((1, *head.shape), np.float32)
+    return Sheet(grid, head.astype(np.float32), fields, ones, np.zeros_like(ones))
+
+
+def test_grid_fills_pixels_where_its_points_say():
+    grid = Grid.over((10, 20, 70, 65), 7.0)
+    x = grid.to_pixels(grid.points()[..., 0].astype(np.float32))
+    inner = slice(6, -6)
+    assert x[0, inner] == pytest.approx(np.arange(10, 70)[inner], abs=1e-3)
+    column, row = grid.to_cells(grid.points().astype(np.float32))
+    assert column[3] == pytest.approx(np.arange(grid.columns), abs=1e-4)
+    assert row[:, 2] == pytest.approx(np.arange(grid.rows), abs=1e-4)
+
+
+def test_the_photos_own_pose_moves_nothing():
+    sheet = flat_sheet(Grid.over((0, 0, 120, 100), 5.0))
+    moved = sheet.displacement(np.zeros(1, np.float32), STILL, np.zeros(2, np.float32))
+    assert np.abs(moved).max() < 1e-4
+
+
+def test_displacement_is_the_projection_of_the_moved_head():
+    grid = Grid.over((0, 0, 120, 100), 5.0)
+    sheet = flat_sheet(grid)
+    turn = rotation_from_angles(0.2, -0.1, 0.05)
+    pose = Pose(turn, np.array([0.1, -0.2, 9.0]), FOCAL, CENTRE)
+    moved = sheet.displacement(np.zeros(1, np.float32), pose, np.zeros(2, np.float32))
+    expected = project(sheet.head @ turn.T + pose.translation, FOCAL, CENTRE) - grid.points()
+    assert moved == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("stretch", [-0.7, -0.3, 0.5, 1.5])
+def test_inverse_of_a_stretch_is_known(stretch):
+    grid = Grid.over((0, 0, 200, 200), 4.0)
+    centre = 99.5
+    forward = (grid.points() - centre).astype(np.float32) * np.float32(stretch)
+    back = invert(forward, grid, grid)
+    expected = (grid.points() - centre) * (1 / (1 + stretch) - 1)
+    inside = np.abs(expected + grid.points() - centre).max(-1) < 90
+    assert np.abs(back - expected)[inside].max() < 0.15
+
+
+def test_inverse_onto_a_shifted_window():
+    grid = Grid.over((0, 0, 80, 60), 4.0)
+    forward = np.full((grid.rows, grid.columns, 2), (13.0, -6.0), np.float32)
+    back = invert(forward, grid, shifted(grid, 13, -6))
+    assert back == pytest.approx(np.broadcast_to([-13.0, 6.0], back.shape), abs=1e-3)
+
+
+def test_channels_add_up():
+    grid = Grid.over((0, 0, 60, 60), 6.0)
+    fields = np.zeros((2, grid.rows, grid.columns, 3), np.float32)
+    fields[0, ..., 0], fields[1, ..., 1] = 0.2, -0.1
+    sheet = flat_sheet(grid, fields)
+    moved = sheet.displacement(np.array([0.5, 2.0], np.float32), STILL, np.zeros(2, np.float32))
+    assert moved == pytest.approx(np.broadcast_to([10.0, -20.0], moved.shape), abs=1e-3)
