@@ -57,9 +57,10 @@ IRIS_AT_REST = -0.022  # iris centre above the line of the corners when looking 
 FULL_LOOK = {"Down": 0.6, "Up": 0.5, "In": 0.7, "Out": 0.7}
 
 NARROWEST_EYE = 0.09  # height over width of an eye below which it counts as closing
-# How a parted mouth is shared out when nothing but the gap is known: mostly the jaw.
-PARTING = {"jawOpen": 1.0, "mouthLowerDownLeft": 0.5, "mouthLowerDownRight": 0.5,
-           "mouthUpperUpLeft": 0.35, "mouthUpperUpRight": 0.35}  # fmt: skip
+# Parted lips are the jaw's doing, but in a smile more and more the lips' own.
+PARTING = ("jawOpen", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft",
+           "mouthUpperUpRight")  # fmt: skip
+LIPS_OWN_IN_SMILE = 12.0  # how much easier the lips part by themselves in a full smile
 
 
 class Tracked(Protocol):
@@ -159,20 +160,23 @@ def estimate_neutral(points: Array, model: HeadModel | None = None) -> Array:
     for name, opening in lid_opening(points).items():
         usual = opening >= 0.8 * float(np.quantile(opening, 0.75))
         neutral += reach(model, (name,)) * (np.median(points[usual], 0) - neutral)
-    return neutral - np.tensordot(_shut_lips(neutral, model), model.basis, 1)
+    parted = _shut_lips(neutral, personal_basis(neutral, model=model))
+    return neutral - np.tensordot(parted, model.basis, 1)
 
 
-def _shut_lips(points: Array, model: HeadModel) -> Array:
-    """Expression (52,) that explains why the lips of one face are apart; zero if they touch."""
+def _shut_lips(points: Array, basis: Array, smile: float = 0.0) -> Array:
+    """Expression (52,) that explains why the lips of one face are apart; zero if they touch.
+
+    smile: how broadly the face smiles, 0 to 1.
+    """
     upper, lower = (list(side) for side in INNER_LIPS)
     gap = points[lower, 1] - points[upper, 1]
     expression = np.zeros(len(EXPRESSION))
     if lip_gap(points) < 0.01:
         return expression
-    channels = rows(tuple(PARTING))
-    basis = personal_basis(points, model=model)[channels]
-    opens = basis[:, lower, 1] - basis[:, upper, 1]
-    ease = np.array(list(PARTING.values()))
+    channels = rows(PARTING)
+    opens = basis[channels][:, lower, 1] - basis[channels][:, upper, 1]
+    ease = np.array([1.0] + [1 + LIPS_OWN_IN_SMILE * smile] * 4)
     gram = opens @ opens.T + np.diag(2e-3 / ease**2)
     amounts = bounded_least_squares(gram, (opens @ gap)[None])[0]
     # the middle of the lips must meet exactly
@@ -321,11 +325,14 @@ def fit_rest(points: Array, to_camera: Array | None = None) -> tuple[Array, Arra
     """
     model = load_head()
     points = np.asarray(points, np.float64)
-    expression = np.zeros(len(EXPRESSION))
     smile = _smile(points, model)
-    expression[rows(("mouthSmileLeft", "mouthSmileRight"))] = smile
-    without = points - np.tensordot(expression, personal_basis(points), 1)
-    expression += _shut_lips(without, model)
+    smiling = np.zeros(len(EXPRESSION))
+    smiling[rows(("mouthSmileLeft", "mouthSmileRight"))] = smile
+    expression = smiling
+    for _ in range(2):  # the proportions of the mouth are clearer without its expression
+        basis = personal_basis(points, expression)
+        still = points - np.tensordot(smiling, basis, 1)
+        expression = smiling + _shut_lips(still, basis, smile)
     for name, opening in lid_opening(points).items():
         outer, inner = EYE_CORNERS[list(LID_PAIRS).index(name)]
         slit = opening / np.linalg.norm(points[outer, :2] - points[inner, :2])
