@@ -9,6 +9,7 @@ from enliven.geometry import angles_from_rotation, rotation_from_angles
 from enliven.render.warp import Pose, Sheet
 
 SQUEEZE = 0.22  # skin pressed to less than this share of its area in the photo counts as folded
+SPREAD = 2.2  # and skin spread over more than this, as a smear
 WIDEST = np.radians([28.0, 22.0])  # yaw and pitch that are never exceeded
 KNEE = 0.75  # fraction of a limit that passes unchanged
 
@@ -40,7 +41,7 @@ def _bend(angle: float, below: float, above: float) -> float:
 
 
 def find_limits(sheet: Sheet, pose: Pose, on_face: NDArray[np.bool_]) -> TurnLimits:
-    """Bisect for the turn at which 1% of the face (R, C) first counts as folded."""
+    """Bisect for the turn at which 1% of the face (R, C) first counts as folded or smeared."""
     limits = np.zeros((2, 2))
     for row, widest in enumerate(WIDEST):
         for column, sign in enumerate((-1, 1)):
@@ -66,4 +67,5 @@ def _folds(sheet: Sheet, pose: Pose, on_face: NDArray[np.bool_], row: int, angle
     down = np.gradient(places, step_y, axis=0)
     right = np.gradient(places, step_x, axis=1)
     area = right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0]
-    return bool(np.quantile(area[on_face], 0.01) < SQUEEZE)
+    least, most = np.quantile(area[on_face], [0.01, 0.99])
+    return bool(least < SQUEEZE or most > SPREAD)
