@@ -48,9 +48,10 @@ class Options:
     face, face_box: which face of the photo, 1 is the largest, or x, y, width, height in px.
     driver_face: which face of a driving video.
     reference: how a driving video or motion is aligned with the photo, see `retarget`.
-    head_motion, expression: strength of head and face movement, 0 to 2.
+    head_motion, mouth, expression: strength of the movement of head, mouth, rest of the face;
+        0 to 2.
     blink_rate: blinks a minute; None: as people do.  Speech only.
-    still: no head movement at all; the face goes on speaking and blinking.
+    still: no head movement at all; the mouth goes on speaking, the eyes blinking.
     disclose: mark the video as made by a machine, in its metadata.
     """
 
@@ -64,10 +65,30 @@ class Options:
     driver_face: int = 1
     reference: str | None = None
     head_motion: float = 1.0
+    mouth: float = 1.0
     expression: float = 1.0
     blink_rate: float | None = None
     still: bool = False
     disclose: bool = True
+
+    def __post_init__(self) -> None:
+        # what the stages will be given, made now so that a bad value costs no waiting
+        self.drawing()
+        self.strength()
+        self.behaviour()
+        if self.fps is not None:
+            frame_rate(self.fps)
+
+    def drawing(self) -> RenderOptions:
+        return RenderOptions(self.size, self.crop, self.transparent)
+
+    def behaviour(self) -> SpeechOptions:
+        return SpeechOptions(self.mouth, self.head_motion, self.expression, self.blink_rate,
+                             self.still)  # fmt: skip
+
+    def strength(self) -> Strength:
+        head = 0.0 if self.still else self.head_motion
+        return Strength(head, self.mouth, self.expression)
 
 
 @dataclass(frozen=True)
@@ -209,10 +230,10 @@ def perform(plan: Plan, *, overwrite: bool = False, progress: Progress | None = 
         clock.lap("motion")
         report("motion", 1, 1)
 
-        drawing = RenderOptions(options.size, options.crop, options.transparent)
+        frames = render(portrait, motion, options.drawing())
         size: list[tuple[int, int]] = []
         write_video(
-            plan.output, _watched(render(portrait, motion, drawing), count, report, clock, size),
+            plan.output, _watched(frames, count, report, clock, size),
             plan.fps, sound=plan.sound, seconds=seconds if speech else None, overwrite=overwrite,
             metadata=disclosure(__version__) if options.disclose else None,
             inputs=[file for _, file in plan.inputs],
@@ -228,17 +249,16 @@ def perform(plan: Plan, *, overwrite: bool = False, progress: Progress | None = 
 
 def _driver(plan: Plan, speech: Speech | None, report: Progress) -> Driver:
     options = plan.options
-    strength = Strength(0.0 if options.still else options.head_motion, options.expression)
-    report("motion", 0, 0)
+    report("motion", 0, 1)
+    if plan.driver == "audio":
+        assert speech is not None
+        return from_speech(speech, options=options.behaviour())
+    strength = options.strength()
     if plan.driver == "motion":
         return from_motion(plan.driven_by, reference=options.reference, strength=strength)
-    if plan.driver == "video":
-        return from_video(plan.driven_by, reference=options.reference or "neutral",
-                          face=options.driver_face, strength=strength,
-                          progress=lambda done, total: report("motion", done, total))  # fmt: skip
-    assert speech is not None
-    spoken = SpeechOptions(blink_rate=options.blink_rate)
-    return from_speech(speech, options=spoken, strength=strength)
+    return from_video(plan.driven_by, reference=options.reference or "neutral",
+                      face=options.driver_face, strength=strength,
+                      progress=lambda done, total: report("motion", done, total))  # fmt: skip
 
 
 def _watched(

@@ -66,8 +66,9 @@ Transparent = Annotated[bool, typer.Option("--transparent",
     help="Person without background; needs -o with .webm, .mov, .webp or a folder.")]  # fmt: skip
 Seed = Annotated[int | None, typer.Option(metavar="N", help="Another seed, other blinks and nods.")]
 HeadMotion = Annotated[float | None, typer.Option(metavar="0..2", help="Strength of head motion.")]
+Mouth = Annotated[float | None, typer.Option(metavar="0..2", help="How widely the mouth moves.")]
 Expression = Annotated[float | None, typer.Option(metavar="0..2",
-    help="Strength of facial expression.")]  # fmt: skip
+    help="Strength of brows and all expression but speech.")]  # fmt: skip
 Still = Annotated[bool, typer.Option("--still", help="Keep the head still; it still blinks.")]
 Reference = Annotated[str | None, typer.Option(metavar="neutral|first",
     help="What in the driver matches the photo: a relaxed face, or its first frame.")]  # fmt: skip
@@ -93,6 +94,7 @@ def animate(
     face: Face = None,
     face_box: FaceBox = None,
     head_motion: HeadMotion = None,
+    mouth: Mouth = None,
     expression: Expression = None,
     blink_rate: Annotated[float | None, typer.Option(metavar="N", help="Blinks a minute.")] = None,
     still: Still = False,
@@ -108,11 +110,31 @@ def animate(
     with _running(as_json, quiet, debug) as log:
         if (photo is None) == (image is None):
             raise BadOption("name one photo: enliven animate photo.jpg --audio speech.wav")
-        _animate(photo or image, log, overwrite, dry_run, audio=audio, video=video, output=output,
-                 options=_given(fps=fps, size=size, crop=crop, transparent=transparent, seed=seed,
-                                face=face, face_box=_box(face_box), head_motion=head_motion,
-                                expression=expression, blink_rate=blink_rate, still=still,
-                                reference=reference, disclose=not no_disclosure))  # fmt: skip
+        _animate(
+            photo or image,
+            log,
+            overwrite,
+            dry_run,
+            audio=audio,
+            video=video,
+            output=output,
+            options=_given(
+                fps=fps,
+                size=size,
+                crop=crop,
+                transparent=transparent,
+                seed=seed,
+                face=face,
+                face_box=_box(face_box),
+                head_motion=head_motion,
+                mouth=mouth,
+                expression=expression,
+                blink_rate=blink_rate,
+                still=still,
+                reference=reference,
+                disclose=not no_disclosure,
+            ),
+        )
 
 
 @app.command()
@@ -129,6 +151,7 @@ def render(
     face: Face = None,
     face_box: FaceBox = None,
     head_motion: HeadMotion = None,
+    mouth: Mouth = None,
     expression: Expression = None,
     still: Still = False,
     reference: Reference = None,
@@ -141,11 +164,29 @@ def render(
 ) -> None:  # fmt: skip
     """Show a motion on the person in PHOTO: enliven render photo.jpg motion.npz -o out.mp4"""
     with _running(as_json, quiet, debug) as log:
-        _animate(photo, log, overwrite, dry_run, motion=motion, audio=audio, output=output,
-                 options=_given(fps=fps, size=size, crop=crop, transparent=transparent, face=face,
-                                face_box=_box(face_box), head_motion=head_motion,
-                                expression=expression, still=still, reference=reference,
-                                disclose=not no_disclosure))  # fmt: skip
+        _animate(
+            photo,
+            log,
+            overwrite,
+            dry_run,
+            motion=motion,
+            audio=audio,
+            output=output,
+            options=_given(
+                fps=fps,
+                size=size,
+                crop=crop,
+                transparent=transparent,
+                face=face,
+                face_box=_box(face_box),
+                head_motion=head_motion,
+                mouth=mouth,
+                expression=expression,
+                still=still,
+                reference=reference,
+                disclose=not no_disclosure,
+            ),
+        )
 
 
 @app.command()
@@ -163,11 +204,10 @@ def track(
     """Measure the motion of a face in a video: enliven track clip.mp4 -o motion.npz"""
     with _running(as_json, quiet, debug) as log:
         from enliven.drive import track as track_motion
-        from enliven.media.files import check_output
-        from enliven.motion_io import save_motion
+        from enliven.motion_io import check_motion_target, save_motion
 
         target = output or clip.with_suffix(".npz")
-        check_output(target, overwrite=overwrite, inputs=[clip])
+        check_motion_target(target, overwrite=overwrite, inputs=[clip])
         motion = track_motion(clip, progress=lambda done, total: log.progress("track", done, total),
                               **_given(face=face, face_box=_box(face_box)))  # fmt: skip
         save_motion(target, motion, overwrite=overwrite)

@@ -35,6 +35,13 @@ OPENING = ("jawOpen", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUp
            "mouthUpperUpRight", "mouthFunnel", "mouthClose", "mouthRollLower", "mouthRollUpper",
            "mouthPressLeft", "mouthPressRight", "tongueOut")  # fmt: skip
 
+# Shaped by what is said; smile and frown are by what is felt.
+ARTICULATION = tuple(
+    name
+    for name in EXPRESSION
+    if name.startswith(("jaw", "mouth", "tongue")) and "Smile" not in name and "Frown" not in name
+)
+
 # How far the head may leave its pose in the photo before the picture suffers: the photo shows
 # one side of the head only.  Yaw, pitch, roll in radians; x, y, z in IOD.
 TURN_LIMIT = np.radians([15.0, 12.0, 20.0])
@@ -46,17 +53,19 @@ KNEE = 0.8  # fraction of a limit that is passed unchanged
 class Strength:
     """How much of the driver's movement is carried over; 0 none, 1 all, 2 twice.
 
-    head: turning and moving of head and body.  face: expression, but for the eyelids, whose
-    closing must stay complete.  Raises BadOption outside 0 to 2.
+    head: turning and moving of head and body.  mouth: opening and shaping of mouth and jaw.
+    face: all other expression, but for the eyelids, whose closing must stay complete.
+    Raises BadOption outside 0 to 2.
     """
 
     head: float = 1.0
+    mouth: float = 1.0
     face: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, value in (("head motion", self.head), ("expression", self.face)):
+        for name, value in vars(self).items():
             if not 0 <= value <= 2:
-                raise BadOption(f"the strength of {name} is {value:g}; choose 0 to 2")
+                raise BadOption(f"the strength of {name} movement is {value:g}; choose 0 to 2")
 
 
 class Driver(Protocol):
@@ -65,12 +74,7 @@ class Driver(Protocol):
     def __call__(self, portrait: Portrait, *, seed: int = 0) -> Motion: ...
 
 
-def from_speech(
-    speech: Speech | str | Path,
-    *,
-    options: SpeechOptions = SpeechOptions(),
-    strength: Strength = Strength(),
-) -> Driver:
+def from_speech(speech: Speech | str | Path, *, options: SpeechOptions = SpeechOptions()) -> Driver:
     """Drive by a recording: lips, jaw and cheeks follow the voice; head, brows and lids live.
 
     speech: a sound file, or a video whose sound is used.  Motion covers its whole duration.
@@ -82,7 +86,7 @@ def from_speech(
         spoken = Generator.load().generate(
             sound.samples, seconds=sound.seconds, seed=seed, options=options
         )
-        return retarget(spoken, portrait, np.zeros(len(CHANNELS)), strength)
+        return retarget(spoken, portrait, np.zeros(len(CHANNELS)))
 
     return drive
 
@@ -167,11 +171,12 @@ def retarget(
     values = rest + moved
 
     scale = np.full(len(EXPRESSION), strength.face)
+    scale[[INDEX[name] for name in ARTICULATION]] = strength.mouth
     scale[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]] = 1.0
     face = group_slice("expression")
     values[:, face] = rest[face] + scale * moved[:, face]
     opening = [INDEX[name] for name in OPENING]
-    values[:, opening] = strength.face * motion.values[:, opening]
+    values[:, opening] = strength.mouth * motion.values[:, opening]
     values[:, face] = values[:, face].clip(0, 1)
 
     body = group_slice("body")

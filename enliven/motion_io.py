@@ -11,6 +11,7 @@ An `.npz` motion file holds
 
 import csv
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
@@ -55,10 +56,7 @@ def save_motion(
     The file appears under its name only when complete.
     Raises OutputExists, OutputError (cannot be written, or an unknown suffix).
     """
-    path = Path(path)
-    if path.suffix.lower() not in (".npz", ".csv"):
-        raise OutputError(f"{path}: motions are written as .npz or .csv; choose one of these")
-    check_output(path, overwrite=overwrite)
+    path = check_motion_target(path, overwrite=overwrite)
     with whole_file(path, overwrite=overwrite) as part:
         if path.suffix.lower() == ".npz":
             extra = {} if reference is None else {"reference": np.float32(reference)}
@@ -68,6 +66,19 @@ def save_motion(
             with open(part, "w", newline="") as stream:
                 _write_csv(stream, motion)
     return path
+
+
+def check_motion_target(
+    path: str | Path, *, overwrite: bool = False, inputs: Iterable[Path | str] = ()
+) -> Path:
+    """The path once `save_motion` can write there; call it before long work.
+
+    Raises OutputExists, OutputError.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (".npz", ".csv"):
+        raise OutputError(f"{path}: motions are written as .npz or .csv; choose one of these")
+    return check_output(path, overwrite=overwrite, inputs=inputs)
 
 
 def load_motion(path: str | Path) -> Motion:

@@ -147,7 +147,7 @@ def test_soft_limit_is_smooth_odd_and_bounded() -> None:
 
 def test_strength() -> None:
     motion, portrait = small_motion(), toy_portrait(small_motion(1).values[0].copy())
-    calm = retarget(motion, portrait, "first", Strength(head=0.0, face=0.0))
+    calm = retarget(motion, portrait, "first", Strength(head=0.0, mouth=0.0, face=0.0))
     close(calm.group("head"), np.tile(portrait.rest[HEAD], (len(motion), 1)), atol=1e-6)
     close(calm["mouthSmileLeft"], portrait.rest[INDEX["mouthSmileLeft"]], atol=1e-6)
     assert np.all(calm["jawOpen"] == 0)
