@@ -40,6 +40,7 @@ from enliven.geometry import (
     EYE_CENTRE,
     RIGID,
     head_points,
+    rotation_from_vector,
     vector_from_rotation,
 )
 from enliven.types import CHANNELS, EXPRESSION, Motion, group_slice
@@ -197,13 +198,16 @@ def fit_weights() -> Array:
     return weights[:, None] * np.array([1, 1, 0.1])
 
 
+def rigid_amounts(gap: Array, neutral: Array) -> Array:
+    """How much of each rigid motion (T, 6) explains displacements (T, 478, 3) of the neutral."""
+    weights = fit_weights()
+    seen = (rigid_motions(neutral) * weights).reshape(6, -1)
+    return np.linalg.lstsq(seen.T, (gap * weights).reshape(len(gap), -1).T, rcond=None)[0].T
+
+
 def rigid_part(gap: Array, neutral: Array) -> Array:
     """The part of displacements (T, 478, 3) that is rigid motion of the neutral (478, 3)."""
-    weights = fit_weights()
-    motions = rigid_motions(neutral)
-    seen = (motions * weights).reshape(len(motions), -1)
-    amounts = np.linalg.lstsq(seen.T, (gap * weights).reshape(len(gap), -1).T, rcond=None)[0]
-    return np.tensordot(amounts.T, motions, 1)
+    return np.tensordot(rigid_amounts(gap, neutral), rigid_motions(neutral), 1)
 
 
 def observe(points: Array, to_camera: Array, model: HeadModel | None = None) -> Observation:
@@ -278,7 +282,8 @@ def _eye_opening(points: Array) -> Array:
 def fit_motion(track: Tracked) -> Motion:
     """Motion of a tracked clip: expression relative to the person's own neutral, pose and gaze.
 
-    Frames that the tracker lost are interpolated and marked in `valid`.
+    The track's poses are corrected by what its landmarks show beyond the expression.  Frames
+    that the tracker lost are interpolated and marked in `valid`.
     Raises NoFaceFound if no frame is valid.
     """
     valid = np.asarray(track.valid, bool)
@@ -290,6 +295,8 @@ def fit_motion(track: Tracked) -> Motion:
     )
     seen = observe(points, gaze_to_camera(rotation, translation))
     expression = explain(seen)
+    shown = seen.neutral + np.tensordot(expression, personal_basis(seen.neutral), 1)
+    rotation, translation = _corrected(rotation, translation, points - shown, seen.neutral)
 
     values = np.zeros((len(valid), len(CHANNELS)))
     values[valid, group_slice("expression")] = expression
@@ -298,6 +305,23 @@ def fit_motion(track: Tracked) -> Motion:
     values[valid, group_slice("gaze")] = seen.gaze
     _interpolate(values, valid)
     return Motion(values.astype(np.float32), track.fps, valid)
+
+
+def _corrected(
+    rotation: Array, translation: Array, left: Array, neutral: Array
+) -> tuple[Array, Array]:
+    """Poses (T, 3, 3), (T, 3) with the turns and shifts that the head points still show added.
+
+    left: (T, 478, 3) what of the head points the expression does not explain.  Poses come from
+    the mean face and a few landmarks; with the person's own face and all of them, the
+    re-projection error of the mouth halves.  Distance is left alone, it would only get noisier.
+    """
+    amounts = rigid_amounts(left, neutral)
+    turned = rotation @ rotation_from_vector(amounts[:, :3])
+    centre = neutral.mean(0)
+    shift = np.pad(amounts[:, 3:5], ((0, 0), (0, 1)))
+    moved = np.einsum("tij,tj->ti", rotation, centre + shift)
+    return turned, translation + moved - turned @ centre
 
 
 def _own_gaze(gaze: Array, to_camera: Array) -> Array:
