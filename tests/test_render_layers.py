@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from enliven.render.layers import ALPHA_STEPS, cut_layers, fill_hole, push_pull
+from enliven.render.layers import cut_layers, fill_hole, push_pull
 from enliven.render.mesh import MOUTH, interpolation, nearest_on_loop, slit_frame
 
 
@@ -14,8 +14,7 @@ def test_layers_add_up_to_the_photo_exactly():
     mask[15:50, 20:60] = 255
     mask[14, 20:60] = 128
     layers = cut_layers(image, mask, 40.0)
-    person = layers.person.astype(float) / ALPHA_STEPS
-    seen = person[..., :3] + (1 - person[..., 3:] / 255) * layers.background
+    seen = layers.person[..., :3] + (1 - layers.person[..., 3:]) * layers.background
     assert np.array_equal(np.rint(seen).astype(np.uint8), image)
 
 

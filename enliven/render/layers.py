@@ -10,7 +10,6 @@ from enliven.render.mesh import CHIN, FACE_OVAL, FOREHEAD
 from enliven.types import Portrait
 
 HEAD_CROP = 2.35  # side of a head crop, in face heights
-ALPHA_STEPS = 64  # fixed-point steps a grey level in the person layer
 
 
 def reframe(portrait: Portrait, box: tuple[float, float, float, float],
@@ -63,12 +62,12 @@ def head_box(portrait: Portrait) -> tuple[float, float, float, float]:
 class Layers:
     """A person over a still background: photo = person + (1 - alpha) * background, exactly.
 
-    person: (h, w, 4) int16, colour already times alpha, then alpha, all times ALPHA_STEPS.
-    background: (h, w, 3) uint8 with the person painted out.
+    person: (h, w, 4) float32, colour 0..255 already times alpha, then alpha 0..1.
+    background: (h, w, 3) float32 0..255 with the person painted out.
     """
 
-    person: NDArray[np.int16]
-    background: NDArray[np.uint8]
+    person: NDArray[np.float32]
+    background: NDArray[np.float32]
 
 
 def cut_layers(image: NDArray[np.uint8], mask: NDArray[np.uint8], iod_px: float) -> Layers:
@@ -80,8 +79,7 @@ def cut_layers(image: NDArray[np.uint8], mask: NDArray[np.uint8], iod_px: float)
     # The colour of the person is what remains when the background's share is taken away:
     # a wrong guess of the background then shows only where the person has moved.
     colour = image - (1 - alpha[..., None]) * background
-    person = np.dstack([colour, 255 * alpha]) * ALPHA_STEPS
-    return Layers(np.rint(person).astype(np.int16), background)
+    return Layers(np.dstack([colour, alpha]), background.astype(np.float32))
 
 
 def fill_hole(

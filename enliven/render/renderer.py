@@ -16,7 +16,7 @@ from enliven.errors import BadOption
 from enliven.geometry import CAMERA_DISTANCE, project, rotation_from_vector
 from enliven.render.eyes import EYEBALL_RADIUS, Eyeball, build_eyeball, draw_eyeball
 from enliven.render.face import cut_sheet, describe_face
-from enliven.render.layers import ALPHA_STEPS, cut_layers, face_cover, head_box, reframe
+from enliven.render.layers import cut_layers, face_cover, head_box, reframe
 from enliven.render.mesh import (
     CHIN,
     FACE_OVAL,
@@ -152,16 +152,16 @@ class Renderer:
         forward = self.skin.displacement(weights, pose, body_px)
         source = self.skin.grid.to_pixels(invert(forward, self.skin.grid, self.skin.grid))
         source += self.pixels
-        person = cv2.remap(self.layers.person, source, None, cv2.INTER_LINEAR,
+        person = cv2.remap(self.layers.person, source, None, cv2.INTER_CUBIC,
                            borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
-        cover = person[..., 3:] * np.float32(1 / (255 * ALPHA_STEPS))
-        colour = person[..., :3] * np.float32(1 / ALPHA_STEPS)
-        colour += (1 - cover) * self.layers.background
-        output[y0:y1, x0:x1] = np.clip(colour + 0.5, 0, 255).astype(np.uint8)
+        cover = np.clip(person[..., 3], 0, 1)
+        shown = cv2.multiply(cv2.merge([1 - cover] * 3), self.layers.background)
+        colour = cv2.cvtColor(person, cv2.COLOR_RGBA2RGB)
+        output[y0:y1, x0:x1] = cv2.add(colour, shown, dtype=cv2.CV_8U)
         if not self.options.transparent:
             return None
         alpha = self.mask.copy()
-        alpha[y0:y1, x0:x1] = np.clip(255 * cover[..., 0] + 0.5, 0, 255).astype(np.uint8)
+        alpha[y0:y1, x0:x1] = np.rint(255 * cover).astype(np.uint8)
         return alpha
 
     def _draw_mouth(self, output: NDArray[np.uint8], weights: NDArray, pose: Pose,

@@ -43,9 +43,10 @@ class Grid:
     def points(self) -> NDArray[np.float64]:
         """(rows, columns, 2) px of the whole image; aligned so that cv2.resize fills pixels."""
         step_x, step_y = self.step
-        x = self.x + (np.arange(self.columns) + 0.5) * step_x - 0.5
-        y = self.y + (np.arange(self.rows) + 0.5) * step_y - 0.5
-        return np.stack(np.meshgrid(x, y), -1)
+        points = np.empty((self.rows, self.columns, 2))
+        points[..., 0] = self.x + (np.arange(self.columns) + 0.5) * step_x - 0.5
+        points[..., 1] = (self.y + (np.arange(self.rows) + 0.5) * step_y - 0.5)[:, None]
+        return points
 
     def to_cells(self, pixels: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
         """Image pixels (..., 2) -> fractional column and row."""
