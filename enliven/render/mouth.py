@@ -26,6 +26,9 @@ LOWER_HEIGHTS_MM = (9.0, 9.5, 10.5, 8.5, 8.0)
 TEXTURE_PX_PER_MM = 6
 
 JAW = tuple(EXPRESSION.index(n) for n in ("jawOpen", "jawLeft", "jawRight", "jawForward"))
+# Edges of the rows below the seam of the closed lips, IOD: the upper teeth stand just in front
+# of the lower ones, which the lower lip hides until it is drawn down.
+UPPER_EDGE, LOWER_EDGE = 0.016, 0.022
 OPEN_GAP = 0.032  # IOD; lips further apart than this in the photo count as open
 
 
@@ -103,40 +106,40 @@ class Mouth:
     from_photo: NDArray[np.float32] | None  # see `lifted_interior`
 
 
-def build_mouth(face: Face, slit: Slit) -> Mouth:
-    """Size, place and light the interior from the photo."""
-    corners = face.head[[MOUTH.upper[0], MOUTH.upper[-1]]]
-    upper = face.head[list(UPPER_LIP_INNER)]
+def build_mouth(face: Face, slit: Slit, rest: NDArray) -> Mouth:
+    """Size, place and light the interior from the photo; rest: (52,) expression it shows."""
+    closed = face.head - np.tensordot(rest, face.basis, 1)
+    corners = closed[[MOUTH.upper[0], MOUTH.upper[-1]]]
     width = float(np.linalg.norm(corners[1] - corners[0]))
     right = (corners[1] - corners[0]) / width
     down = np.array([0.0, 1, 0]) - right * right[1]
     down /= np.linalg.norm(down)
+    seam = (closed[UPPER_LIP_INNER[5]] + closed[LOWER_LIP_INNER[5]]) / 2
+    jaw_fields = face.basis[list(JAW)][:, LOWER_LIP_INNER[5]].copy()
+    jaw_at_rest = rest[list(JAW)] @ jaw_fields
     skin, light = skin_light(face)
-    scale = np.clip(width / 0.54, 0.8, 1.2)
-    middle = upper[5] * 0.5 + face.head[LOWER_LIP_INNER[5]] * 0.5
-    behind = np.array([0, 0, 0.05 * width])
+
+    def hung(picture: NDArray, size: NDArray, top: float, behind: float, on_jaw: bool) -> Plate:
+        # `top` and `behind` in IOD from the seam of the closed lips
+        if on_jaw:  # lies in the shadow of the upper row and lip
+            picture[..., :3] *= np.linspace(0.75, 1, picture.shape[0])[:, None, None]
+        at = seam + down * top - right * size[0] / 2 + np.array([0, 0, behind])
+        return Plate(picture, at + on_jaw * jaw_at_rest, right * size[0] / picture.shape[1],
+                     down * size[1] / picture.shape[0])  # fmt: skip
+
     tooth = flesh(np.clip((np.array([226, 216, 196]) * 0.75 + skin * 0.25) * light, 0, 245), skin)
     gum = flesh(np.array([150, 78, 78]) * light, skin)
-    plates = []
-    for row, share in (("tongue", 1.0), ("lower", 1.0), ("upper", 0.0)):
-        if row == "tongue":
-            picture = tongue_picture(flesh(np.array([176, 98, 96]) * light, skin))
-            size = np.array([0.66 * width, 0.50 * width])
-            at = middle - down * 0.24 * width - right * size[0] / 2 + 4 * behind
-        else:
-            picture = teeth_picture(row == "upper", tooth * (1 if row == "upper" else 0.82), gum)
-            size = np.array(picture.shape[1::-1]) / TEXTURE_PX_PER_MM * MM * scale
-            # rest position of the edges: the upper row just below the seam, the lower behind it
-            edge = 0.016 if row == "upper" else 0.022
-            top = edge - size[1] if row == "upper" else edge
-            at = middle + down * top - right * size[0] / 2 + behind * (1 if row == "upper" else 1.6)
-        if row != "upper":  # lies in the shadow of the upper row and lip
-            picture[..., :3] *= np.linspace(0.75, 1, picture.shape[0])[:, None, None]
-        plates.append((Plate(picture, at, right * size[0] / picture.shape[1],
-                             down * size[1] / picture.shape[0]), share))  # fmt: skip
-    jaw_fields = face.basis[list(JAW)][:, LOWER_LIP_INNER[5]].copy()
+    tongue = tongue_picture(flesh(np.array([176, 98, 96]) * light, skin))
+    rows = teeth_picture(True, tooth, gum), teeth_picture(False, 0.82 * tooth, gum)
+    scale = float(np.clip(width / 0.54, 0.8, 1.2)) / TEXTURE_PX_PER_MM * MM
+    sizes = [np.array(picture.shape[1::-1]) * scale for picture in rows]
+    plates = (
+        (hung(tongue, width * np.array([0.66, 0.5]), -0.24 * width, 0.2 * width, True), 1.0),
+        (hung(rows[1], sizes[1], LOWER_EDGE, 0.08 * width, True), 1.0),
+        (hung(rows[0], sizes[0], UPPER_EDGE - sizes[0][1], 0.05 * width, False), 0.0),
+    )
     dark = flesh(np.array([46, 14, 14]) * light, skin)
-    return Mouth(tuple(plates), dark.astype(np.float32), jaw_fields, lifted_interior(face, slit))
+    return Mouth(plates, dark.astype(np.float32), jaw_fields, lifted_interior(face, slit))
 
 
 def skin_light(face: Face) -> tuple[NDArray, float]:

@@ -89,7 +89,7 @@ class Renderer:
             self.skin, face.pose, np.reshape(on_face, (grid.rows, grid.columns))
         )
         self.mouth_slit = cut_slit(face, MOUTH, self.region, (0.52, 0.34, 0.70), 0.0)
-        self.mouth = build_mouth(face, self.mouth_slit)
+        self.mouth = build_mouth(face, self.mouth_slit, portrait.rest[group_slice("expression")])
         self.eyes: list[tuple[Slit, Eyeball]] = []
         for opening, iris in ((LEFT_EYE, LEFT_IRIS), (RIGHT_EYE, RIGHT_IRIS)):
             slit = cut_slit(face, opening, self.region, (0.28, 0.24, 0.20), 0.012)
