@@ -35,6 +35,8 @@ SPEECH_RATE = 16_000  # Hz
 LEAST_GAP_SECONDS = 0.1  # a hole in the file's clock this long becomes silence; less is jitter
 MOST_GAP_SECONDS = 60  # a longer one is a broken clock
 
+PLANES = 8  # PyAV reads past the end of a frame with as many separate channels or more
+
 MOST_PADDING = 4096  # samples; two blocks of the longest AAC
 
 # Weight of each channel in the mono mix.  The two fronts together count as the centre, so that
@@ -155,9 +157,12 @@ def _timed_blocks(
 
 def _as_float(frame: Any) -> Array:
     """(channels, n) float32 from any sample format, packed or planar."""
+    channels = frame.layout.nb_channels
+    if frame.format.is_planar and channels >= PLANES:
+        (frame,) = av.AudioResampler(frame.format.name.removesuffix("p")).resample(frame)
     values = frame.to_ndarray()
     if not frame.format.is_planar:
-        values = values.reshape(-1, frame.layout.nb_channels).T
+        values = values.reshape(-1, channels).T
     if values.dtype == np.uint8:
         return (values.astype(np.float32) - 128) / 128
     if np.issubdtype(values.dtype, np.integer):
@@ -234,7 +239,8 @@ def audio_frames(blocks: Iterable[Array], rate: int, layout: str) -> Iterator[av
     """Blocks (channels, n) float32 -> libav frames on a gapless clock that starts at 0."""
     position = 0
     for block in blocks:
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), "fltp", layout)
+        packed = np.ascontiguousarray(block.T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, "flt", layout)
         frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), position
         position += block.shape[1]
         yield frame

@@ -1,5 +1,6 @@
 """Opening sound and video files and taking them apart frame by frame, damage included."""
 
+import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -56,7 +57,7 @@ def start_seconds(stream: Any) -> Fraction | None:
 def stated_seconds(container: InputContainer, stream: Any) -> Fraction | None:
     """A stream's length by the file's header, where that is stated."""
     if stream.duration and stream.time_base:
-        return stream.duration * stream.time_base
+        return stream.duration * stream.time_base * _stated_share(container)
     if container.duration and len(container.streams) == 1:
         return Fraction(container.duration, av.time_base)
     hours_minutes_seconds = stream.metadata.get("DURATION", "").split(":")  # Matroska
@@ -67,10 +68,21 @@ def stated_seconds(container: InputContainer, stream: Any) -> Fraction | None:
     return hours * 3600 + minutes * 60 + seconds
 
 
+def _stated_share(container: InputContainer) -> Fraction:
+    """Length by the header over length found: libav shortens a wav to what is there."""
+    if container.format.name != "wav":
+        return Fraction(1)
+    with open(container.name.removeprefix("file:"), "rb") as file:
+        head, there = file.read(8), file.seek(0, os.SEEK_END)
+    stated = 8 + int.from_bytes(head[4:], "little")
+    # programs that write into a pipe put 0 or the largest number there
+    return Fraction(stated, there) if there < stated < 2**31 - 2**16 else Fraction(1)
+
+
 def frames(container: InputContainer, stream: Any, path: Path, notes: list[str]) -> Iterator[Any]:
     """The decoded frames of one stream.  Damaged packets are left out and noted.
 
-    Raises BadMedia when no frame, or less than nine tenths of the packets, could be decoded.
+    Raises BadMedia when less than nine tenths of the packets, or none, could be decoded.
     """
     whole, damaged, found = 0, 0, False
     packets = container.demux(stream)
@@ -90,7 +102,7 @@ def frames(container: InputContainer, stream: Any, path: Path, notes: list[str])
             continue
         found = found or bool(decoded)
         yield from decoded
-    if not found or damaged > max(1, whole // 9):
+    if damaged > (max(1, whole // 9) if found else 0):
         what = "sound" if stream.type == "audio" else "picture"
         raise BadMedia(f"the {what} of {path} cannot be decoded: {damaged} of {whole + damaged} "
                        "packets are damaged. Copy or download the file again")  # fmt: skip

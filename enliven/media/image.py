@@ -20,7 +20,7 @@ MAX_SIDE_PX = 4096  # a longer photo is reduced to this; few players show wider 
 MAX_PIXELS = 89_000_000  # more is refused: decoding would take a gigabyte
 MAX_BYTES = 256 * 2**20
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 
 
 @dataclass(frozen=True)
@@ -77,18 +77,16 @@ def _decoded(path: Path, content: bytes, notes: list[str]) -> Pillow.Image:
         notes.append(f"{path.name} is animated; its first frame is used")
     # a JPEG can be decoded at a half, a quarter or an eighth for a fraction of the memory
     photo.draft(None, (MAX_SIDE_PX, MAX_SIDE_PX))
-    photo.load()
-    if max(width, height) > MAX_SIDE_PX:
-        scale = MAX_SIDE_PX / max(width, height)
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        photo = _resizable(photo, notes)
-        profile, exif = photo.info.get("icc_profile"), photo.getexif()
-        photo = photo.resize(size, Pillow.Resampling.LANCZOS, reducing_gap=3.0)
-        photo.info["icc_profile"] = profile
-        photo.getexif().update(exif)
-        notes.append(f"{path.name} was reduced from {width} x {height} to "
-                     f"{size[0]} x {size[1]} pixels")  # fmt: skip
-    return ImageOps.exif_transpose(photo)
+    upright = ImageOps.exif_transpose(photo)
+    if max(width, height) <= MAX_SIDE_PX:
+        return upright
+    scale = MAX_SIDE_PX / max(upright.size)
+    size = max(1, round(upright.width * scale)), max(1, round(upright.height * scale))
+    notes.append(f"{path.name} is {max(width, height)} pixels long; it was reduced to "
+                 f"{size[0]} x {size[1]}")  # fmt: skip
+    reduced = _resizable(upright, notes).resize(size, Pillow.Resampling.LANCZOS, reducing_gap=3.0)
+    reduced.info = {"icc_profile": upright.info.get("icc_profile")}
+    return reduced
 
 
 def _too_large(path: Path, size: str) -> BadMedia:
@@ -122,7 +120,6 @@ def _eight_bit(photo: Pillow.Image, notes: list[str]) -> Pillow.Image:
     reduced = Pillow.fromarray(np.rint(grey).clip(0, 255).astype(np.uint8))
     reduced.info = dict(photo.info)
     reduced.info.pop("transparency", None)
-    reduced.getexif().update(photo.getexif())
     return reduced
 
 

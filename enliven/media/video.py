@@ -178,13 +178,13 @@ def _slots(
 ) -> Iterator[tuple[int, Any]]:
     """(slot from which it is shown, frame) of each frame; at the end (number of slots, None)."""
     lead = _nearest(_lead_seconds(container, stream) * fps)
-    slot, end = 0, Fraction(0)
+    end = Fraction(0)
     for frame, begin, end in _timed(decoded, 1 / _native_rate(stream), path):  # noqa: B007
         # the first frame is shown from the start, however late it comes
         slot = lead + _nearest(begin * fps) if begin else 0
         yield slot, frame
     check_complete(container, stream, end, path)
-    yield max(slot + 1, lead + _nearest(end * fps)), None
+    yield max(1, lead + _nearest(end * fps)), None
 
 
 def _timed(
