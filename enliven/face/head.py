@@ -57,6 +57,8 @@ IRIS_AT_REST = -0.022  # iris centre above the line of the corners when looking 
 # gaze at which an eyeLook channel is 1, rad
 FULL_LOOK = {"Down": 0.6, "Up": 0.5, "In": 0.7, "Out": 0.7}
 
+MANY_FRAMES = 2000  # enough to know a face by
+PART_FRAMES = 500  # of a clip worked on at a time
 NARROWEST_EYE = 0.09  # height over width of an eye below which it counts as closing
 # Parted lips are the jaw's doing, but in a smile more and more the lips' own.
 PARTING = ("jawOpen", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft",
@@ -153,6 +155,7 @@ def estimate_neutral(points: Array, model: HeadModel | None = None) -> Array:
     eyes are as open as they mostly are, everything else from the median frame.
     """
     model = load_head() if model is None else model
+    points = points[:: -(-len(points) // MANY_FRAMES)]
     points = steady(points, np.median(points, 0))
     neutral = np.median(points, 0)
     gap = lip_gap(points)
@@ -237,7 +240,6 @@ def explain(seen: Observation, model: HeadModel | None = None) -> Array:
     # a shut lid hides the look, and its travel is the blink's alone
     open_part = np.clip(_eye_opening(seen.points) / _eye_opening(seen.neutral), 0, 1)
     looks = look_channels(seen.gaze) * open_part[:, None]
-    gap = seen.points - seen.neutral - np.tensordot(looks, basis, 1)
 
     weights = fit_weights()
     rigid, _ = np.linalg.qr((rigid_motions(seen.neutral) * weights).reshape(6, -1).T)
@@ -245,9 +247,11 @@ def explain(seen: Observation, model: HeadModel | None = None) -> Array:
     columns = (basis[free] * weights).reshape(len(free), -1)
     columns = columns - columns @ rigid @ rigid.T
     gram = columns @ columns.T + np.diag(model.stiffness[free])
-    target = (gap * weights).reshape(len(gap), -1) @ columns.T
-    expression = looks
-    expression[:, free] = bounded_least_squares(gram, target)
+    expression = looks.copy()
+    for part in _parts(len(looks)):
+        gap = seen.points[part] - seen.neutral - np.tensordot(looks[part], basis, 1)
+        target = (gap * weights).reshape(len(gap), -1) @ columns.T
+        expression[part, free] = bounded_least_squares(gram, target)
     return _blinks(expression, seen, basis)
 
 
@@ -295,8 +299,12 @@ def fit_motion(track: Tracked) -> Motion:
     )
     seen = observe(points, gaze_to_camera(rotation, translation))
     expression = explain(seen)
-    shown = seen.neutral + np.tensordot(expression, personal_basis(seen.neutral), 1)
-    rotation, translation = _corrected(rotation, translation, points - shown, seen.neutral)
+    basis = personal_basis(seen.neutral)
+    for part in _parts(len(points)):
+        left = points[part] - seen.neutral - np.tensordot(expression[part], basis, 1)
+        rotation[part], translation[part] = _corrected(
+            rotation[part], translation[part], left, seen.neutral
+        )
 
     values = np.zeros((len(valid), len(CHANNELS)))
     values[valid, group_slice("expression")] = expression
@@ -305,6 +313,11 @@ def fit_motion(track: Tracked) -> Motion:
     values[valid, group_slice("gaze")] = seen.gaze
     _interpolate(values, valid)
     return Motion(values.astype(np.float32), track.fps, valid)
+
+
+def _parts(count: int) -> list[slice]:
+    """Slices of a clip of `count` frames, short enough that length hardly costs memory."""
+    return [slice(start, start + PART_FRAMES) for start in range(0, count, PART_FRAMES)]
 
 
 def _corrected(
