@@ -125,7 +125,7 @@ def test_aac_is_copied_sample_for_sample(tmp_path):
 
 
 @quick
-@given(st.integers(4000, 192_000), st.integers(1, 9), st.integers(1000, 5000))
+@given(st.integers(4000, 192_000), st.integers(1, 9), st.integers(1, 5000))
 def test_any_rate_and_channel_count(tmp_path, rate, channels, count):
     samples = np.random.default_rng(0).normal(0, 0.1, (count, channels))
     samples[0] = np.nan
@@ -133,7 +133,7 @@ def test_any_rate_and_channel_count(tmp_path, rate, channels, count):
     video = write_video(tmp_path / "a.mp4", moving(frames_for(count / rate, 25), 16, 16), 25,
                         sound=wav, overwrite=True)  # fmt: skip
     speech = read_speech(video)
-    assert abs(speech.seconds - count / rate) <= 1.5 / speech.rate
+    assert abs(speech.seconds - count / rate) <= 0.5001 / speech.rate
 
 
 # --- pictures -------------------------------------------------------------------------------

@@ -246,6 +246,27 @@ def audio_frames(blocks: Iterable[Array], rate: int, layout: str) -> Iterator[av
         yield frame
 
 
+def resampled(blocks: Iterable[Array], rate: int, layout: str, wanted_rate: int) -> Iterator[Array]:
+    """Blocks (channels, n) float32 at another rate; their total is exact to the rounding."""
+    if rate == wanted_rate:
+        yield from blocks
+        return
+    resampler = av.AudioResampler("flt", layout, wanted_rate)  # packed because of PLANES
+    channels = av.AudioLayout(layout).nb_channels
+    due = given = taken = 0
+    for frame in itertools.chain(audio_frames(blocks, rate, layout), [None]):
+        taken += frame.samples if frame is not None else 0
+        due = max(1, round(Fraction(taken * wanted_rate, rate)))
+        for part in resampler.resample(frame):
+            block = (
+                np.asarray(part.to_ndarray(), np.float32).reshape(-1, channels).T[:, : due - given]
+            )
+            given += block.shape[1]
+            yield block
+    if given < due:
+        yield np.zeros((channels, due - given), np.float32)
+
+
 def read_speech(path: str | os.PathLike[str]) -> Speech:
     """Reads a recording, or the sound of a video, as mono SPEECH_RATE float32.
 
@@ -264,13 +285,8 @@ def read_speech(path: str | os.PathLike[str]) -> Speech:
     # numpy reads a bytearray in place, so that the sound is never held twice
     result = bytearray()
     with decoding(path, "sound"):
-        resampler = av.AudioResampler("fltp", "mono", SPEECH_RATE)
-        for frame in itertools.chain(audio_frames(mono(), sound.rate, "mono"), [None]):
-            for resampled in resampler.resample(frame):
-                result += resampled.to_ndarray().tobytes()
-    wanted = max(1, round(Fraction(count * SPEECH_RATE, sound.rate)))
-    del result[4 * wanted :]
-    result.extend(bytes(4 * wanted - len(result)))
+        for block in resampled(mono(), sound.rate, "mono", SPEECH_RATE):
+            result += block.tobytes()
     samples = np.frombuffer(result, np.float32)
     return Speech(samples, count / sound.rate, digest(path), path, sound.rate, sound.channels,
                   tuple(sound.notes))  # fmt: skip

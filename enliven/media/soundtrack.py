@@ -12,7 +12,7 @@ from av.codec.context import Flags
 from av.container import OutputContainer
 from numpy.typing import NDArray
 
-from enliven.media.audio import MOST_PADDING, Sound, audio_frames, decode_sound, to_mono
+from enliven.media.audio import MOST_PADDING, Sound, audio_frames, decode_sound, resampled, to_mono
 from enliven.media.container import (
     open_media,
     picture_stream,
@@ -119,10 +119,11 @@ def _encoded(output: OutputContainer, codec: str, track: Soundtrack) -> Iterator
 
     def written() -> Iterator[Fraction]:
         given = 0
-        for frame in audio_frames(blocks, sound.rate, layout):
+        encodable = resampled(blocks, sound.rate, layout, rate)
+        for frame in audio_frames(encodable, rate, layout):
             given += frame.samples
             output.mux(stream.encode(frame))
-            yield Fraction(given, sound.rate)
+            yield Fraction(given, rate)
         output.mux(stream.encode(None))
 
     return written()
