@@ -36,10 +36,11 @@ mount -t proc proc "$root/proc"
 mounted=("$root/proc" "${mounted[@]}")
 for path in "$@"; do show "$path"; done
 
-for file in /etc/pip.conf "$HOME/.config/pip/pip.conf" "$HOME/.pip/pip.conf"; do
-    if [ -f "$file" ]; then cat "$file" >>"$root/etc/pip.conf.new"; fi
-done
-if [ -f "$root/etc/pip.conf.new" ]; then mv "$root/etc/pip.conf.new" "$root/etc/pip.conf"; fi
+if [ -f /etc/pip.conf ]; then cp -L /etc/pip.conf "$root/etc/"; fi
+if [ -f "$HOME/.config/pip/pip.conf" ]; then
+    mkdir -p "$root/home/user/.config/pip"
+    cp -L "$HOME/.config/pip/pip.conf" "$root/home/user/.config/pip/"
+fi
 cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 

@@ -108,10 +108,11 @@ def animate(
 ) -> None:  # fmt: skip
     """Make the person in PHOTO speak: enliven animate photo.jpg --audio speech.wav"""
     with _running(as_json, quiet, debug) as log:
-        if (photo is None) == (image is None):
+        named = [path for path in (photo, image) if path is not None]
+        if len(named) != 1:
             raise BadOption("name one photo: enliven animate photo.jpg --audio speech.wav")
         _animate(
-            photo or image,
+            named[0],
             log,
             overwrite,
             dry_run,
@@ -274,7 +275,7 @@ def _version(
 
 
 def _animate(
-    image: Path | None, log: Log, overwrite: bool, dry_run: bool, *, options: dict[str, Any],
+    image: Path, log: Log, overwrite: bool, dry_run: bool, *, options: dict[str, Any],
     **inputs: Path | None,
 ) -> None:  # fmt: skip
     from enliven.animate import Options, perform, plan_animation

@@ -237,7 +237,7 @@ def check_renderer() -> Check:
         image=picture, landmarks=np.column_stack([flat, head.mean[:, 2] * iod_px]).astype("f4"),
         rotation=np.eye(3), translation=place, focal_px=focal_px, centre_px=centre_px,
         mask=np.full((size, size), 255, np.uint8), rest=np.zeros(len(CHANNELS), np.float32),
-        basis=head.basis.astype(np.float32), triangles=head.triangles,
+        basis=head.basis.astype(np.float32), triangles=head.triangles.astype(np.int64),
     )  # fmt: skip
     renderer = Renderer(portrait)
     renderer.frame(portrait.rest)

@@ -13,7 +13,7 @@ import csv
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +59,7 @@ def save_motion(
     path = check_motion_target(path, overwrite=overwrite)
     with whole_file(path, overwrite=overwrite) as part:
         if path.suffix.lower() == ".npz":
-            extra = {} if reference is None else {"reference": np.float32(reference)}
+            extra: dict[str, Any] = {} if reference is None else {"reference": reference}
             np.savez_compressed(part, channels=np.array(CHANNELS), values=motion.values,
                                 fps=motion.fps, valid=motion.valid, **extra)  # fmt: skip
         else:
@@ -116,22 +116,23 @@ def load_motion_and_reference(path: str | Path) -> tuple[Motion, NDArray[np.floa
         row[columns] = reference
         reference = row
     try:
-        return Motion(values, fps, content.get("valid")), reference
+        valid = content.get("valid", np.ones(len(values), bool))
+        return Motion(values, fps, valid), reference
     except BadMotion as error:
         raise BadMotion(f"{path}: {error}") from error
 
 
 def _write_csv(stream: TextIO, motion: Motion) -> None:
     writer = csv.writer(stream)
-    shapes = [name[0].upper() + name[1:] for name in CSV_EXPRESSION]
-    writer.writerow(["Timecode", "BlendShapeCount", *shapes, *CSV_ANGLES])
+    header = [name[0].upper() + name[1:] for name in CSV_EXPRESSION]
+    writer.writerow(["Timecode", "BlendShapeCount", *header, *CSV_ANGLES])
     yaw, pitch, roll = angles_from_rotation(rotation_from_vector(motion.group("head")))
     gaze = motion.group("gaze")
-    zero = np.zeros(len(motion))
-    eye = [gaze[:, 0], gaze[:, 1], zero]
-    columns = [*(motion[name] for name in CSV_EXPRESSION), yaw, pitch, roll, *eye, *eye]
+    eye = np.pad(gaze, ((0, 0), (0, 1)))  # no roll
+    shapes = np.stack([motion[name] for name in CSV_EXPRESSION], 1)
+    columns = np.hstack([shapes, np.stack([yaw, pitch, roll], 1), eye, eye])
     count = len(EXPRESSION) + len(CSV_ANGLES)
-    for i, row in enumerate(np.stack(columns, 1)):
+    for i, row in enumerate(columns):
         seconds = int(i / motion.fps)
         frame = i - seconds * motion.fps
         timecode = (f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:"

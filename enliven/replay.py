@@ -73,7 +73,7 @@ def _make(recorded: Sidecar, copy: Path, progress: Progress | None) -> None:
     options: dict[str, Any] = {k: v for k, v in recorded.options.items() if k != "libraries"}
     if options.get("face_box") is not None:
         options["face_box"] = tuple(options["face_box"])
-    inputs = {role: file.path for role, file in recorded.inputs.items()}
+    inputs: dict[str, Any] = {role: file.path for role, file in recorded.inputs.items()}
     try:
         animate(output=copy, seed=recorded.seed, progress=progress, **inputs, **options)
     except TypeError as error:
