@@ -63,7 +63,7 @@ NARROWEST_EYE = 0.09  # height over width of an eye below which it counts as clo
 # Parted lips are the jaw's doing, but in a smile more and more the lips' own.
 PARTING = ("jawOpen", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft",
            "mouthUpperUpRight")  # fmt: skip
-LIPS_OWN_IN_SMILE = 12.0  # how much easier the lips part by themselves in a full smile
+LIPS_OWN_IN_SMILE = 3.0  # how much easier the lips part by themselves in a full smile
 
 
 class Tracked(Protocol):
