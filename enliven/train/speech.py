@@ -1,0 +1,201 @@
+"""Train the speech-to-motion network on talking clips.
+
+    python -m enliven.train.speech --data CLIPS --out RUN            # train; resumes a stopped run
+    python -m enliven.train.speech --data CLIPS --out RUN --export enliven/models/speech.onnx
+
+CLIPS holds one folder a speaker with video clips in it.  RUN keeps the tracked clips, the
+features, the checkpoints and, with --hold-out, the figures on speakers never trained on.
+Everything follows from the seed; a resumed run equals one that was never stopped.
+"""
+
+import argparse
+import pickle
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+
+from enliven.metrics.lips import correlation
+from enliven.motion.controls import CONTROLS
+from enliven.train.speech_data import (
+    MEASURES,
+    Clip,
+    Example,
+    batches,
+    example,
+    lip_basis,
+    measure_matrix,
+    prepare,
+    seed_of,
+    silent_example,
+)
+from enliven.train.speech_net import REACH, Sizes, SpeechNet, speech_loss, to_onnx
+
+SCALES = (0.05, 0.05, 0.02, 0.008, 0.025)  # typical deviation of each of MEASURES, IOD
+
+
+@dataclass(frozen=True)
+class Config:
+    steps: int = 700
+    batch: int = 24
+    frames: int = 56  # motion frames of a training window
+    rate: float = 1.5e-3  # peak learning rate
+    members: int = 3  # networks averaged in the exported model
+    voices: int = 12  # other voices made of each clip of a speaker with few clips
+    big_speaker: int = 300  # clips used of a speaker with many, each in two voices
+    seed: int = 0
+    sizes: Sizes = Sizes()
+
+
+def make_examples(clips: Sequence[Clip], config: Config) -> list[Example]:
+    """Every clip in its own and in other voices, and noise to rest in."""
+    examples = []
+    counts: dict[str, int] = {}
+    for clip in clips:
+        counts[clip.speaker] = counts.get(clip.speaker, 0) + 1
+    used: dict[str, int] = {}
+    for clip in clips:
+        used[clip.speaker] = used.get(clip.speaker, 0) + 1
+        if used[clip.speaker] > config.big_speaker:
+            continue
+        voices = (
+            1
+            if counts[clip.speaker] > 100
+            else min(config.voices, 12 if counts[clip.speaker] < 20 else 5)
+        )
+        examples.append(example(clip))
+        examples += [
+            example(clip, np.random.default_rng(seed_of(config.seed, clip.name, voice)))
+            for voice in range(voices)
+        ]
+    rng = np.random.default_rng(seed_of(config.seed, "noise"))
+    return examples + [silent_example(rng) for _ in range(60)]
+
+
+def train(examples: Sequence[Example], config: Config, member: int, checkpoint: Path) -> SpeechNet:
+    """One member of the ensemble; continues from `checkpoint` where that exists."""
+    seed = seed_of(config.seed, member)
+    torch.manual_seed(seed)
+    net = SpeechNet(config.sizes)
+    optimizer = torch.optim.AdamW(net.parameters(), config.rate, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.rate, total_steps=config.steps, pct_start=0.1
+    )
+    done = 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=False)
+        if state["config"] != asdict(config):
+            raise SystemExit(f"{checkpoint} was made with other options; choose another --out")
+        done = state["step"]
+        net.load_state_dict(state["net"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        torch.set_rng_state(state["random"])
+    basis, measure = torch.from_numpy(lip_basis()), torch.from_numpy(measure_matrix())
+    scale = torch.tensor(SCALES)
+    net.train()
+    started, average = time.time(), 0.0
+    source = batches(examples, config.batch, config.frames, seed)
+    for step in range(config.steps):
+        heard, controls, shape = (torch.from_numpy(np.ascontiguousarray(x)) for x in next(source))
+        if step < done:  # the same batches as in a run that was never stopped
+            continue
+        loss = speech_loss(net(heard), controls, shape, basis, measure, scale)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        average += (loss.item() - average) * max(0.02, 1 / (step - done + 1))
+        if (step + 1) % 50 == 0 or step + 1 == config.steps:
+            print(
+                f"member {member} step {step + 1} loss {average:.3f} {time.time() - started:.0f} s",
+                flush=True,
+            )
+            hidden = checkpoint.with_suffix(".part")
+            torch.save({"config": asdict(config), "step": step + 1, "net": net.state_dict(),
+                        "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(),
+                        "random": torch.get_rng_state()}, hidden)  # fmt: skip
+            hidden.replace(checkpoint)
+    return net.eval()
+
+
+def predict(members: Sequence[SpeechNet], item: Example) -> np.ndarray:
+    """Controls (T, K), the mean of the members."""
+    heard = torch.from_numpy(item.features.astype(np.float32).T[None])
+    with torch.no_grad():
+        return torch.stack([net(heard)[0, :-1] for net in members]).mean(0).T.numpy()
+
+
+def evaluate(members: Sequence[SpeechNet], examples: Sequence[Example]) -> dict[str, np.ndarray]:
+    """Correlation of each of MEASURES with the real clip, for each example by name."""
+    basis, measure = lip_basis(), measure_matrix()
+    rows = {}
+    for item in examples:
+        made, real = predict(members, item) @ basis @ measure, item.shape @ measure
+        rows[item.name] = np.array(
+            [correlation(made[:, m], real[:, m]) for m in range(len(MEASURES))]
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of one folder a speaker")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument(
+        "--hold-out", default="", help="speakers, or speaker/clip-prefix, to test on"
+    )
+    parser.add_argument("--export", type=Path, help="write the trained networks to this .onnx")
+    parser.add_argument("--threads", type=int, default=2)
+    for name in ("steps", "members", "seed"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(Config, name))
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    config = Config(steps=options.steps, members=options.members, seed=options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    clips = prepare(options.data, options.out / "clips")
+    held = [h for h in options.hold_out.split(",") if h]
+    tested = [
+        c
+        for c in clips
+        if any(f"{c.speaker}/{c.name}".startswith(h + ("" if "/" in h else "/")) for h in held)
+    ]
+    names = {c.name for c in tested}
+    trained = [c for c in clips if c.name not in names]
+    stored = options.out / "examples.pickle"
+    if not stored.exists():
+        stored.write_bytes(pickle.dumps(make_examples(trained, config), protocol=5))
+    examples = pickle.loads(stored.read_bytes())
+    members = [
+        train(examples, config, m, options.out / f"member{m}.pt") for m in range(config.members)
+    ]
+    if tested:
+        rows = evaluate(members, [example(c) for c in tested])
+        for speaker in sorted({c.speaker for c in tested}):
+            table = np.array([rows[c.name] for c in tested if c.speaker == speaker])
+            middle = "  ".join(
+                f"{m} {v:.2f}" for m, v in zip(MEASURES, np.median(table, 0), strict=True)
+            )
+            print(f"{speaker}: {len(table)} clips, median r: {middle}")
+    if options.export:
+        settings = {
+            "controls": " ".join(CONTROLS),
+            "reach": str(REACH),
+            "aperture": " ".join(f"{x:.5f}" for x in lip_basis() @ measure_matrix()[:, 0]),
+            "speakers": " ".join(sorted({c.speaker for c in trained})),
+            "config": repr(config),
+        }
+        onnx.save(to_onnx(members, settings), options.export)
+        print(f"wrote {options.export}, {options.export.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""The network from speech features to lower-face expression, its loss and its ONNX file.
+
+B batch, F feature frames at 100 Hz, T motion frames at 25 Hz, K controls, C width.
+
+A temporal convolution without padding: a motion frame sees REACH feature frames on either
+side and nothing else, so a long file can be computed in pieces that equal the whole.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+from torch.nn import functional
+
+from enliven.motion.audio import FEATURES
+from enliven.motion.controls import CONTROLS
+
+DILATIONS = (1, 2, 4, 2, 1)
+CLOSED = 0.012  # aperture up to which lips count as closed, IOD
+SHARPNESS = 20.0  # of the bend at 0 of the output
+STRIDE = 4  # feature frames per motion frame
+REACH = 2 + 2 + 4 + STRIDE * sum(DILATIONS)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    width: int = 176  # C
+    drop: float = 0.2  # of features between layers, in training only
+
+
+class Norm(nn.Module):
+    """Layer norm over the channels of (B, C, T): each frame by itself, so time stays local."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x.transpose(1, 2)).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Residual dilated convolution; shortens its input by the dilation at both ends."""
+
+    def __init__(self, width: int, dilation: int, drop: float) -> None:
+        super().__init__()
+        self.dilation = dilation
+        self.norm = Norm(width)
+        self.mix = nn.Conv1d(width, width, 3, dilation=dilation)
+        self.out = nn.Conv1d(width, width, 1)
+        self.drop = nn.Dropout(drop)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept = x[..., self.dilation : -self.dilation]
+        return kept + self.drop(self.out(functional.silu(self.mix(self.norm(x)))))
+
+
+class SpeechNet(nn.Module):
+    """(B, FEATURES, 2 * REACH + STRIDE * (T - 1) + 1) -> (B, K + 1, T).
+
+    The last output is the logit of closed lips, the others are the controls.
+    """
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        narrow, middle, width = sizes.width * 5 // 8, sizes.width * 3 // 4, sizes.width
+        self.hear = nn.ModuleList(
+            [
+                nn.Conv1d(FEATURES, narrow, 5),
+                nn.Conv1d(narrow, middle, 5, stride=2),
+                nn.Conv1d(middle, width, 5, stride=2),
+            ]
+        )
+        self.norms = nn.ModuleList([Norm(narrow), Norm(middle)])
+        self.blocks = nn.ModuleList([Block(width, d, sizes.drop) for d in DILATIONS])
+        self.norm = Norm(width)
+        self.head = nn.Conv1d(width, len(CONTROLS) + 1, 1)
+        self.drop = nn.Dropout(sizes.drop)
+        nn.init.constant_(self.head.bias, -0.1)
+        nn.init.normal_(self.head.weight, std=0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for convolution, norm in zip(self.hear[:2], self.norms, strict=True):
+            x = norm(functional.silu(convolution(x)))
+        x = self.drop(functional.silu(self.hear[2](x)))
+        for block in self.blocks:
+            x = block(x)
+        # controls only add to a face at rest, as the channels they drive begin at 0
+        x = self.head(functional.silu(self.norm(x)))
+        return torch.cat([functional.softplus(x[:, :-1], SHARPNESS), x[:, -1:]], 1)
+
+
+def speech_loss(
+    output: Tensor, fitted: Tensor, shape: Tensor, basis: Tensor, measure: Tensor, scale: Tensor
+) -> Tensor:
+    """How far predicted controls are from a real clip, in what is seen and in the controls.
+
+    output (B, K + 1, T), fitted (B, K, T).  shape (B, T, P): the real lips away from rest.
+    basis (K, P): what the controls do to them.  measure (P, M): linear lip measures, of
+    typical deviation scale (M,).  Smooth L1 + half of (1 - Pearson r) + velocity.
+    """
+    controls, closed = output[:, :-1], output[:, -1]
+    made = controls.transpose(1, 2) @ basis
+    made_m, real_m = made @ measure / scale, shape @ measure / scale
+    importance = torch.tensor([2.0] + [1.0] * (scale.numel() - 1))
+    importance = importance / importance.sum()
+    level = (functional.smooth_l1_loss(made_m, real_m, reduction="none") * importance).sum(-1)
+    velocity = functional.smooth_l1_loss(
+        2 * made_m.diff(dim=1), 2 * real_m.diff(dim=1), reduction="none"
+    )
+    a, b = made_m - made_m.mean(1, keepdim=True), real_m - real_m.mean(1, keepdim=True)
+    # the constant keeps resting clips, where r means nothing, out of this term
+    r = (a * b).sum(1) / ((a * a).sum(1) * (b * b).sum(1)).add(1.0).sqrt()
+    moving = ((b * b).sum(1) > 1.0).float()
+    unlike = ((1 - r) * moving * importance).sum(-1)
+    contour = functional.smooth_l1_loss(40 * made, 40 * shape)
+    named = functional.smooth_l1_loss(4 * controls, 4 * fitted)
+    shut = (real_m[..., 0] < CLOSED / scale[0]).float()
+    meeting = functional.binary_cross_entropy_with_logits(closed, shut)
+    return (
+        level.mean() + 0.5 * unlike.mean() + 0.5 * (velocity * importance).sum(-1).mean()
+        + contour + 0.5 * named + 0.2 * meeting
+    )  # fmt: skip
+
+
+def to_onnx(members: Sequence[SpeechNet], settings: dict[str, str]) -> onnx.ModelProto:
+    """One graph that averages the networks: "features" (1, FEATURES, F) -> "controls" (1, K, T)
+    and "closed" (1, 1, T), the probability that the lips are closed.
+
+    Weights are stored in half precision and widened when loaded.  Written node by node:
+    the graph stays small and readable, and no exporter is needed.
+    """
+    nodes: list[onnx.NodeProto] = []
+    weights: list[onnx.TensorProto] = []
+
+    def node(kind: str, inputs: list[str], **attributes: Any) -> str:
+        name = f"t{len(nodes)}"
+        nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        return name
+
+    def weight(value: NDArray, kind: type = np.float16) -> str:
+        name = f"w{len(weights)}"
+        weights.append(numpy_helper.from_array(np.ascontiguousarray(value, kind), name))
+        return node("Cast", [name], to=TensorProto.FLOAT) if kind is np.float16 else name
+
+    def tensor(parameter: Tensor) -> str:
+        return weight(parameter.detach().numpy())
+
+    def conv(x: str, layer: nn.Conv1d) -> str:
+        inputs = [x, tensor(layer.weight), tensor(layer.bias)]  # type: ignore[arg-type]
+        return node("Conv", inputs, strides=list(layer.stride), dilations=list(layer.dilation))
+
+    def silu(x: str) -> str:
+        return node("Mul", [x, node("Sigmoid", [x])])
+
+    def norm(x: str, layer: Norm) -> str:
+        inputs = [node("Transpose", [x], perm=[0, 2, 1]), tensor(layer.norm.weight),
+                  tensor(layer.norm.bias)]  # fmt: skip
+        normed = node("LayerNormalization", inputs, axis=-1, epsilon=layer.norm.eps)
+        return node("Transpose", [normed], perm=[0, 2, 1])
+
+    def part(x: str, start: int, stop: int, axis: int = 1) -> str:
+        ends = [weight(np.array([value]), np.int64) for value in (start, stop, axis)]
+        return node("Slice", [x, *ends])
+
+    controls, closed = [], []
+    for member in members:
+        x = "features"
+        for convolution, layer in zip(member.hear[:2], member.norms, strict=True):
+            x = norm(silu(conv(x, convolution)), layer)
+        x = silu(conv(x, member.hear[2]))
+        for block in member.blocks:
+            mixed = conv(silu(conv(norm(x, block.norm), block.mix)), block.out)
+            x = node("Add", [part(x, block.dilation, -block.dilation, 2), mixed])
+        x = conv(silu(norm(x, member.norm)), member.head)
+        sharp = weight(np.array(SHARPNESS), np.float32)
+        moved = node("Mul", [part(x, 0, -1), sharp])
+        controls.append(node("Div", [node("Softplus", [moved]), sharp]))
+        closed.append(node("Sigmoid", [part(x, -1, 2**31)]))
+    nodes.append(helper.make_node("Mean", controls, ["controls"]))
+    nodes.append(helper.make_node("Mean", closed, ["closed"]))
+    graph = helper.make_graph(
+        nodes,
+        "speech",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [1, FEATURES, "F"])],
+        [
+            helper.make_tensor_value_info("controls", TensorProto.FLOAT, [1, len(CONTROLS), "T"]),
+            helper.make_tensor_value_info("closed", TensorProto.FLOAT, [1, 1, "T"]),
+        ],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, settings)
+    onnx.checker.check_model(model)
+    return model
