@@ -145,3 +145,11 @@ def test_damage_raises_nothing_but_bad_media(tmp_path, suffix, data):
             pass
     except BadMedia:
         pass
+
+
+def test_dropped_frames_do_not_lower_the_rate(tmp_path):
+    """A recorder at 30 frames a second that lost every third one."""
+    times = [Fraction(i, 30) for i in range(30) if i % 3 != 2]
+    clip = grey_clip(tmp_path / "a.mp4", times, [90] * 20, rate=30)
+    assert read_frames(clip).fps == 30
+    assert len(levels_of(clip)) in (29, 30)

@@ -2,6 +2,9 @@
 
 import os
 import resource
+import signal
+import subprocess
+import sys
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -190,19 +193,27 @@ def test_transparent_webp_and_png(tmp_path):
 
 
 def test_numbered_pictures(tmp_path):
-    write_video(tmp_path / "out" / "frame-%03d.png", moving(2), 25)
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        "frame-001.png",
-        "frame-002.png",
-    ]
+    out = tmp_path / "out"
+    write_video(out / "frame-%03d.png", moving(2), 25)
+    assert sorted(p.name for p in out.iterdir()) == ["frame-001.png", "frame-002.png"]
     with pytest.raises(OutputExists):
-        write_video(tmp_path / "out" / "frame-%03d.png", moving(2), 25)
-    write_video(tmp_path / "out" / "%d.png", moving(1), 25, overwrite=True)
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["1.png"]
-    (tmp_path / "out" / "thesis.txt").write_text("precious")
-    with pytest.raises(OutputError, match=r"thesis\.txt"):
-        write_video(tmp_path / "out", moving(1), 25, overwrite=True)
-    assert (tmp_path / "out" / "thesis.txt").read_text() == "precious"
+        write_video(out / "frame-%03d.png", moving(2), 25)
+    write_video(out / "frame-%03d.png", moving(1), 25, overwrite=True)
+    assert [p.name for p in out.iterdir()] == ["frame-001.png"]
+
+
+def test_a_folder_with_anything_else_in_it_is_never_replaced(tmp_path):
+    out = write_video(tmp_path / "out", moving(2), 25)
+    with pytest.raises(OutputError, match="input"):
+        write_video(out, moving(1), 25, inputs=[out / "00001.png"], overwrite=True)
+    for name in ("thesis.txt", "photo 1.png"):
+        (out / name).write_text("precious")
+        with pytest.raises(OutputError, match=name):
+            write_video(out, moving(1), 25, overwrite=True)
+        assert (out / name).read_text() == "precious"
+        (out / name).unlink()
+    assert len(list(out.iterdir())) == 2
+    assert litter(tmp_path) == []
 
 
 @pytest.mark.parametrize(("suffix", "fps"), [("gif", 25), ("webp", 25), ("gif", 30), ("gif", 60)])
@@ -354,8 +365,10 @@ def test_inputs_are_never_replaced(tmp_path):
 
 
 def test_targets_that_cannot_be(tmp_path):
-    for name, error in [("a.xyz", BadOption), ("absent/a.mp4", OutputError), ("a.png", BadOption),
-                        ("n" * 300 + ".mp4", OutputError), ("%s%s.png", BadOption)]:  # fmt: skip
+    for name, error in [
+        ("a.xyz", BadOption), ("absent/a.mp4", OutputError), ("a.png", BadOption),
+        ("n" * 300 + ".mp4", OutputError), ("%s%s.png", BadOption), ("%d%d.png", BadOption),
+    ]:  # fmt: skip
         with pytest.raises(error):
             write_video(tmp_path / name, moving(1), 25)
     with pytest.raises(OutputError, match="no frames"):
@@ -384,6 +397,37 @@ def test_names(tmp_path, name):
     assert path.name == name
     assert probe(path).has_audio
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([name, wav.name])
+
+
+def test_ctrl_c(tmp_path):
+    """A real signal to a real process in the middle of its work."""
+    script = """
+import itertools, sys
+import numpy as np
+from enliven.media.write import write_video
+frames = (np.full((64, 64, 3), i % 256, np.uint8) for i in itertools.count())
+def watched():
+    for i, frame in enumerate(frames):
+        if i == 50:
+            print("running", flush=True)
+        yield frame
+write_video(sys.argv[1], watched(), 25)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "a.mp4")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"running\n"
+        process.send_signal(signal.SIGINT)
+        assert b"KeyboardInterrupt" in process.communicate(timeout=20)[1]
+    assert process.returncode != 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_link_is_not_written_through(tmp_path):
+    (tmp_path / "a.mp4").symlink_to(tmp_path / "elsewhere.mp4")
+    with pytest.raises(OutputExists):
+        check_target(tmp_path / "a.mp4")
+    write_video(tmp_path / "a.mp4", moving(1), 25, overwrite=True)
+    assert not (tmp_path / "elsewhere.mp4").exists()
 
 
 # --- two threads ----------------------------------------------------------------------------

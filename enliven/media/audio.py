@@ -95,9 +95,9 @@ def decode_sound(path: str | os.PathLike[str]) -> Sound:
     with decoding(path, "sound"):
         stream = sound_stream(container)
         if stream is None:
-            what = "video has no sound" if container.streams.video else "file holds no sound"
-            raise BadMedia(f"{path}: this {what}; give one that has, or add a recording "
-                           "of its own")  # fmt: skip
+            what = "video" if picture_stream(container) else "file"
+            raise BadMedia(f"{path}: this {what} has no sound that can be decoded; give one that "
+                           "has, such as a wav file")  # fmt: skip
         notes: list[str] = []
         decoded = frames(container, stream, path, notes)
         first = next(decoded, None)

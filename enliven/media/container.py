@@ -35,16 +35,17 @@ def open_media(path: Path) -> InputContainer:
 
 
 def picture_stream(container: InputContainer) -> Any:
-    """The first moving picture, or None; cover art is none."""
+    """The first moving picture that can be decoded, or None; cover art is none."""
     for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
+        if stream.codec_context and not stream.disposition & Disposition.attached_pic:
             return stream
     return None
 
 
 def sound_stream(container: InputContainer) -> Any:
-    """The sound a player would choose, or None."""
-    return container.streams.best("audio")
+    """The sound a player would choose, or None where there is none that can be decoded."""
+    stream = container.streams.best("audio")
+    return stream if stream and stream.codec_context else None
 
 
 def start_seconds(stream: Any) -> Fraction | None:

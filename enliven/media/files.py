@@ -7,6 +7,7 @@ that a failure, Ctrl-C or a full disk never leaves half a file under the final n
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -96,13 +97,41 @@ def check_output(
                 raise OutputError(f"{path} is one of the inputs; choose another output name")
         if path.is_dir():
             raise OutputError(f"{path} is a folder; name a file in it")
-        if path.exists() and not overwrite:
+        if os.path.lexists(path) and not overwrite:
             raise OutputExists(f"{path} exists already; choose another name or ask for it to be "
                                "overwritten (--overwrite)")  # fmt: skip
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path} is a device or pipe; name an ordinary file")
     except (OSError, ValueError) as error:
         raise _explained(path, error) from error
     _check_folder(path.parent)
     return path
+
+
+def check_output_folder(
+    path: Path, ours: re.Pattern[str], *, overwrite: bool, inputs: Iterable[Path | str] = ()
+) -> None:
+    """As `check_output` for a folder of results, whose names match `ours` from end to end.
+
+    An existing folder may be replaced only with overwrite, and only if it holds such files
+    alone, none of them an input.
+    """
+    _check_folder(path.parent)
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise OutputExists(f"{path} exists already and is not a folder; choose another name")
+    with writing(path):
+        content = list(path.iterdir())
+    if content and not overwrite:
+        raise OutputExists(f"the folder {path} is not empty; choose another name or ask for it "
+                           "to be overwritten (--overwrite)")  # fmt: skip
+    for entry in content:
+        if not ours.fullmatch(entry.name):
+            raise OutputError(f"the folder {path} holds other files too ({entry.name}); it is "
+                              "not replaced. Choose another name")  # fmt: skip
+        if any(Path(source).exists() and entry.samefile(source) for source in inputs):
+            raise OutputError(f"{entry} is one of the inputs; choose another output folder")
 
 
 def _check_folder(folder: Path) -> None:
@@ -177,17 +206,14 @@ def _made_meanwhile(path: Path) -> OutputExists:
 
 
 @contextmanager
-def whole_folder(path: Path, *, overwrite: bool = False, suffix: str) -> Iterator[Path]:
-    """As `whole_file`, for a folder that holds nothing but files of one suffix.
-
-    An existing folder is replaced only with overwrite, and only if it holds such files alone.
-    """
+def whole_folder(path: Path, ours: re.Pattern[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """As `whole_file` for a folder; see `check_output_folder` for what may be replaced."""
     hidden, old = path.parent / _hidden_name(""), path.parent / _hidden_name(".old")
     try:
         with writing(path):
             hidden.mkdir()
         yield hidden
-        check_output_folder(path, overwrite=overwrite, suffix=suffix)
+        check_output_folder(path, ours, overwrite=overwrite)
         with writing(path):
             _swap(hidden, path, old)
     finally:
@@ -204,20 +230,3 @@ def _swap(hidden: Path, path: Path, old: Path) -> None:
         if old.exists():
             old.rename(path)
         raise
-
-
-def check_output_folder(path: Path, *, overwrite: bool, suffix: str) -> None:
-    """Raises OutputExists or OutputError unless a folder of results can be put at `path`."""
-    _check_folder(path.parent)
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise OutputExists(f"{path} exists already and is not a folder; choose another name")
-    content = list(path.iterdir())
-    if content and not overwrite:
-        raise OutputExists(f"the folder {path} is not empty; choose another name or ask for it "
-                           "to be overwritten (--overwrite)")  # fmt: skip
-    strangers = [entry.name for entry in content if entry.suffix.lower() != suffix]
-    if strangers:
-        raise OutputError(f"the folder {path} holds other files too ({strangers[0]}); it is not "
-                          "replaced. Choose another name")  # fmt: skip

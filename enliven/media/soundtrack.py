@@ -107,7 +107,7 @@ def _copied(output: OutputContainer, track: Soundtrack) -> Iterator[Fraction]:
 
 def _encoded(output: OutputContainer, codec: str, track: Soundtrack) -> Iterator[Fraction]:
     sound = track.sound
-    rate = {"aac": _aac_rate(sound.rate), "libopus": OPUS_RATE}.get(codec, sound.rate)
+    rate = encoded_rate(codec, sound.rate)
     layout = KEPT_LAYOUTS.get(sound.layout, "mono")
     stream: Any = output.add_stream(codec, rate=rate, layout=layout)
     stream.codec_context.flags |= Flags.bitexact
@@ -129,9 +129,11 @@ def _encoded(output: OutputContainer, codec: str, track: Soundtrack) -> Iterator
     return written()
 
 
-def _aac_rate(rate: int) -> int:
-    """The original's rate, or the next one up that AAC knows."""
-    return next((known for known in AAC_RATES if known >= rate), OPUS_RATE)
+def encoded_rate(codec: str, rate: int) -> int:
+    """The original's rate, or the next one up that the codec knows; Hz."""
+    if codec == "aac":
+        return next((known for known in AAC_RATES if known >= rate), AAC_RATES[-1])
+    return OPUS_RATE if codec == "libopus" else rate
 
 
 def _fitted(sound: Sound, samples: int | None) -> Iterator[NDArray[np.float32]]:

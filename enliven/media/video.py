@@ -25,7 +25,7 @@ from enliven.media.container import (
     stated_seconds,
 )
 from enliven.media.files import decoding
-from enliven.media.rate import frame_rate, settled
+from enliven.media.rate import STANDARD, frame_rate, settled
 
 MAX_FRAME_PIXELS = 36_000_000  # 8K; a larger frame is a damaged header
 
@@ -126,8 +126,14 @@ def _first_frame(decoded: Iterator[Any], path: Path) -> Any:
 
 
 def _native_rate(stream: Any) -> Fraction:
-    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-    return settled(next((Fraction(rate) for rate in rates if rate and rate > 0), Fraction(25)))
+    """The rate the file was made at; where frames were left out, the one before that."""
+    measured = next((Fraction(r) for r in (stream.average_rate, stream.base_rate) if r), None)
+    if measured is None or measured <= 0:
+        return Fraction(25)
+    rate, base = settled(measured), stream.base_rate
+    if rate not in STANDARD and base in STANDARD and base / 2 < measured:
+        return base
+    return rate
 
 
 def _turn(frame: Any) -> int:

@@ -19,6 +19,7 @@ or row, which shows as nothing.
 import itertools
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,11 +36,17 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from enliven.errors import BadOption, OutputError
 from enliven.media.background import write_beside
 from enliven.media.disclose import SOURCE_TYPE, add_xmp, xmp_packet
-from enliven.media.files import check_output, check_output_folder, whole_file, whole_folder, writing
+from enliven.media.files import (
+    check_output,
+    check_output_folder,
+    whole_file,
+    whole_folder,
+    writing,
+)
 from enliven.media.image import png_bytes
 from enliven.media.pictures import Frame, converter
 from enliven.media.rate import frame_rate, frames_for
-from enliven.media.soundtrack import Soundtrack, add_soundtrack, open_soundtrack
+from enliven.media.soundtrack import Soundtrack, add_soundtrack, encoded_rate, open_soundtrack
 
 __all__ = ["Encoding", "check_target", "frames_for", "write_video"]
 
@@ -100,7 +107,8 @@ def check_target(
     """
     path = Path(path)
     if _is_folder(path):
-        check_output_folder(_folder(path), overwrite=overwrite, suffix=".png")
+        folder, pattern = _folder_and_pattern(path)
+        check_output_folder(folder, _names(pattern), overwrite=overwrite, inputs=inputs)
         return path
     if path.suffix.lower() not in _OPAQUE:
         raise BadOption(f"{path.name}: no video of the kind {path.suffix!r} can be written; choose "
@@ -139,8 +147,7 @@ def write_video(
     rate = frame_rate(fps)
     tags = dict(metadata or {})
     if _is_folder(path):
-        _write_folder(path, frames, tags, overwrite)
-        return path
+        return _write_folder(path, frames, tags, overwrite)
     suffix = path.suffix.lower()
     heard = None
     if sound is not None and _OPAQUE[suffix].sound:
@@ -162,8 +169,19 @@ def _is_folder(path: Path) -> bool:
     return not path.suffix or (path.suffix.lower() == ".png" and "%" in path.stem)
 
 
-def _folder(path: Path) -> Path:
-    return path.parent if path.suffix else path
+def _folder_and_pattern(path: Path) -> tuple[Path, str]:
+    """out -> (out, "%05d.png"); out/a%03d.png -> (out, "a%03d.png").  Raises BadOption."""
+    if not path.suffix:
+        return path, "%05d.png"
+    if not re.fullmatch(r"[^%]*%(0\d)?d[^%]*", path.name) or path.parent == Path("."):
+        raise BadOption(f"{str(path)!r} does not number its files in a folder of their own; "
+                        "use folder/%05d.png")  # fmt: skip
+    return path.parent, path.name
+
+
+def _names(pattern: str) -> re.Pattern[str]:
+    before, after = re.split(r"%(?:0\d)?d", pattern)
+    return re.compile(re.escape(before) + r"\d+" + re.escape(after))
 
 
 def _reporting(
@@ -193,21 +211,16 @@ def _checked(frames: Iterable[Frame]) -> Iterator[Frame]:
 
 def _write_folder(
     path: Path, frames: Iterable[Frame], tags: dict[str, str], overwrite: bool
-) -> None:
-    pattern = path.name if path.suffix else "%05d.png"
-    try:
-        if pattern % 1 == pattern % 2:
-            raise ValueError
-    except (ValueError, TypeError):
-        raise BadOption(f"{pattern!r} does not number its files; use %05d.png") from None
-
-    with whole_folder(_folder(path), overwrite=overwrite, suffix=".png") as hidden:
+) -> Path:
+    folder, pattern = _folder_and_pattern(path)
+    with whole_folder(folder, _names(pattern), overwrite=overwrite) as hidden:
 
         def write(arriving: Iterator[Frame]) -> None:
             for i, frame in enumerate(arriving):
                 (hidden / (pattern % (i + 1))).write_bytes(png_bytes(frame, _xmp(tags), level=3))
 
         write_beside(_checked(frames), partial(_reporting, path, write))
+    return path
 
 
 def _encode(
@@ -222,7 +235,8 @@ def _encode(
                         "folder/%05d.png")  # fmt: skip
     step = 1 if kind.sound else math.ceil(fps / PREVIEW_FPS)
     convert = converter(kind.codec, kind.pixels, first)
-    options = _container_options(kind, track.sound.rate if track else fps.numerator)
+    ticks = encoded_rate(kind.sound, track.sound.rate) if track and kind.sound else fps.numerator
+    options = _container_options(kind, ticks)
     heard: Fraction | float = 0
     with av.open(f"file:{hidden}", "w", format=kind.container, container_options=options) as output:
         output.metadata.update(tags)
