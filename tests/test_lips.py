@@ -1,4 +1,4 @@
-"""Lip measures on heads whose lips are known.  python -m pytest tests/test_lips.py"""
+"""Lip measures on heads whose lips are known."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Speech features: what is known of them in closed form.  python -m pytest tests/test_motion_audio.py"""
+"""Speech features: what is known of them in closed form."""
 
 import numpy as np
 import pytest

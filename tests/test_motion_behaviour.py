@@ -1,4 +1,4 @@
-"""Blinks, gaze, brows, head and breath over ten minutes.  python -m pytest tests/test_motion_behaviour.py"""
+"""Blinks, gaze, brows, head and breath over ten minutes."""
 
 import numpy as np
 import pytest

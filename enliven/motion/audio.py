@@ -253,10 +253,14 @@ def acoustic_model() -> AcousticModel:
     """
     folder = _model_folder()
     means = _read_gaussians(folder / "means")
-    precisions = 1.0 / np.maximum(_read_gaussians(folder / "variances"), 1e-4)
+    variances = np.maximum(_read_gaussians(folder / "variances"), 1e-4)
+    precisions: Array = (1.0 / variances).astype(np.float32)
     phones, senones = _read_phones(folder / "mdef")
     log_weights = _read_weights(folder / "sendump")
-    square, linear, offset, weights = [], [], [], []
+    square: list[Array] = []
+    linear: list[Array] = []
+    offset: list[Array] = []
+    weights: list[tuple[Array, ...]] = []
     for stream in range(means.shape[1]):
         mean = means[:, stream].reshape(-1, CEPSTRA)
         precision = precisions[:, stream].reshape(-1, CEPSTRA)

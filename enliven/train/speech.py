@@ -12,7 +12,7 @@ import argparse
 import pickle
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,7 @@ class Config:
     voices: int = 12  # other voices made of each clip of a speaker with few clips
     big_speaker: int = 300  # clips used of a speaker with many, each in two voices
     seed: int = 0
-    sizes: Sizes = Sizes()
+    sizes: Sizes = field(default_factory=Sizes)
 
 
 def make_examples(clips: Sequence[Clip], config: Config) -> list[Example]:
@@ -62,11 +62,8 @@ def make_examples(clips: Sequence[Clip], config: Config) -> list[Example]:
         used[clip.speaker] = used.get(clip.speaker, 0) + 1
         if used[clip.speaker] > config.big_speaker:
             continue
-        voices = (
-            1
-            if counts[clip.speaker] > 100
-            else min(config.voices, 12 if counts[clip.speaker] < 20 else 5)
-        )
+        known = counts[clip.speaker]
+        voices = config.voices if known < 20 else 5 if known < 100 else 1
         examples.append(example(clip))
         examples += [
             example(clip, np.random.default_rng(seed_of(config.seed, clip.name, voice)))
@@ -112,10 +109,8 @@ def train(examples: Sequence[Example], config: Config, member: int, checkpoint: 
         schedule.step()
         average += (loss.item() - average) * max(0.02, 1 / (step - done + 1))
         if (step + 1) % 50 == 0 or step + 1 == config.steps:
-            print(
-                f"member {member} step {step + 1} loss {average:.3f} {time.time() - started:.0f} s",
-                flush=True,
-            )
+            seconds = time.time() - started
+            print(f"member {member} step {step + 1} loss {average:.3f} {seconds:.0f} s", flush=True)
             hidden = checkpoint.with_suffix(".part")
             torch.save({"config": asdict(config), "step": step + 1, "net": net.state_dict(),
                         "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(),
@@ -137,9 +132,7 @@ def evaluate(members: Sequence[SpeechNet], examples: Sequence[Example]) -> dict[
     rows = {}
     for item in examples:
         made, real = predict(members, item) @ basis @ measure, item.shape @ measure
-        rows[item.name] = np.array(
-            [correlation(made[:, m], real[:, m]) for m in range(len(MEASURES))]
-        )
+        rows[item.name] = np.array([correlation(a, b) for a, b in zip(made.T, real.T, strict=True)])
     return rows
 
 
@@ -149,9 +142,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of one folder a speaker")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument(
-        "--hold-out", default="", help="speakers, or speaker/clip-prefix, to test on"
-    )
+    parser.add_argument("--hold-out", default="", help="speakers or speaker/clip, to test on")
     parser.add_argument("--export", type=Path, help="write the trained networks to this .onnx")
     parser.add_argument("--threads", type=int, default=2)
     for name in ("steps", "members", "seed"):
@@ -162,14 +153,9 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
 
     clips = prepare(options.data, options.out / "clips")
-    held = [h for h in options.hold_out.split(",") if h]
-    tested = [
-        c
-        for c in clips
-        if any(f"{c.speaker}/{c.name}".startswith(h + ("" if "/" in h else "/")) for h in held)
-    ]
-    names = {c.name for c in tested}
-    trained = [c for c in clips if c.name not in names]
+    held = set(options.hold_out.split(","))
+    tested = [c for c in clips if held & {c.speaker, f"{c.speaker}/{c.name}"}]
+    trained = [c for c in clips if not held & {c.speaker, f"{c.speaker}/{c.name}"}]
     stored = options.out / "examples.pickle"
     if not stored.exists():
         stored.write_bytes(pickle.dumps(make_examples(trained, config), protocol=5))
@@ -181,10 +167,9 @@ def main() -> None:
         rows = evaluate(members, [example(c) for c in tested])
         for speaker in sorted({c.speaker for c in tested}):
             table = np.array([rows[c.name] for c in tested if c.speaker == speaker])
-            middle = "  ".join(
-                f"{m} {v:.2f}" for m, v in zip(MEASURES, np.median(table, 0), strict=True)
-            )
-            print(f"{speaker}: {len(table)} clips, median r: {middle}")
+            middle = zip(MEASURES, np.median(table, 0), strict=True)
+            told = "  ".join(f"{name} {value:.2f}" for name, value in middle)
+            print(f"{speaker}: {len(table)} clips, median r: {told}")
     if options.export:
         settings = {
             "controls": " ".join(CONTROLS),

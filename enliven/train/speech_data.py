@@ -164,9 +164,9 @@ def vary_voice(samples: Array, rng: np.random.Generator) -> Array:
     spectrum = np.fft.rfft(samples, size)
     hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
     octave = np.log2(np.maximum(hz, 50) / 50)
-    tone_db = sum(
-        rng.normal(0, 4) * np.cos(octave * k * 0.45 + rng.uniform(0, 6.3)) for k in (1, 2, 3)
-    )
+    tone_db = np.zeros(len(hz))
+    for k in (1, 2, 3):
+        tone_db += rng.normal(0, 4) * np.cos(octave * k * 0.45 + rng.uniform(0, 6.3))
     if rng.random() < 0.4:  # telephones, old recordings, strong compression
         tone_db = (
             tone_db - 24 * np.maximum(0, np.log2(np.maximum(hz, 1) / rng.uniform(3000, 7500))) * 3
@@ -204,14 +204,14 @@ class Example:
 
 def example(clip: Clip, rng: np.random.Generator | None = None) -> Example:
     """The clip as it is, or with another voice when `rng` is given."""
-    samples = clip.samples.astype(np.float32) / 32767
+    samples = np.asarray(clip.samples / np.float32(32767), np.float32)
     shape, controls = clip.shape, clip.controls
     if rng is not None:
         # speed moves pitch and formants together, as a smaller or larger person would
         speed = float(np.exp(rng.uniform(np.log(0.8), np.log(1.25))))
         at = np.arange(int(len(samples) / speed)) * speed
-        samples = np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
-        samples = vary_voice(samples, rng)
+        faster = np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
+        samples = vary_voice(faster, rng)
         at = np.arange(int(len(shape) / speed)) * speed
         low = np.minimum(at.astype(int), len(shape) - 2)
         part = np.minimum(at - low, 1.0)[:, None].astype(np.float32)
@@ -223,7 +223,7 @@ def example(clip: Clip, rng: np.random.Generator | None = None) -> Example:
 def silent_example(rng: np.random.Generator, seconds: float = 3.0) -> Example:
     """Noise or silence with lips at rest."""
     count = int(seconds * SAMPLE_RATE)
-    sound = noise(count, rng) * 0.05 if rng.random() < 0.8 else np.zeros(count, np.float32)
+    sound = noise(count, rng) * np.float32(0.05 if rng.random() < 0.8 else 0.0)
     if rng.random() < 0.4:  # knocks, clicks, steps
         for at in rng.integers(0, count - 800, rng.integers(1, 8)):
             burst = rng.standard_normal(800) * np.exp(-np.arange(800) / rng.uniform(20, 200))
