@@ -35,6 +35,12 @@ OPENING = ("jawOpen", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUp
            "mouthUpperUpRight", "mouthFunnel", "mouthClose", "mouthRollLower", "mouthRollUpper",
            "mouthPressLeft", "mouthPressRight", "tongueOut")  # fmt: skip
 
+# Rounded lips and lips spread by a smile exclude each other: somebody photographed smiling says
+# "oo" with less of the smile.
+ROUNDED = ("mouthPucker", "mouthFunnel")
+SPREAD = ("mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight",
+          "mouthDimpleLeft", "mouthDimpleRight")  # fmt: skip
+
 # Shaped by what is said; smile and frown are by what is felt.
 ARTICULATION = tuple(
     name
@@ -160,8 +166,8 @@ def retarget(
         "first"    the first frame in which the driver's face was found, or
         a row (C,) of channel values.
     Head: R = R_t R_reference^-1 R_rest.  All else: rest + (driver - reference), but for the
-    opening of the mouth, which the driver replaces.  Expression is clipped to 0..1; a turn or
-    shift too large for a photo is limited softly, with a note in the log.
+    opening of the mouth, which the driver replaces (see `transfer_expression`).  A turn or shift
+    too large for a photo is limited softly, with a note in the log.
 
     Raises BadMotion when no frame shows a face, BadOption on an unknown reference.
     """
@@ -170,14 +176,10 @@ def retarget(
     moved = motion.values - start
     values = rest + moved
 
-    scale = np.full(len(EXPRESSION), strength.face)
-    scale[[INDEX[name] for name in ARTICULATION]] = strength.mouth
-    scale[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]] = 1.0
     face = group_slice("expression")
-    values[:, face] = rest[face] + scale * moved[:, face]
-    opening = [INDEX[name] for name in OPENING]
-    values[:, opening] = strength.mouth * motion.values[:, opening]
-    values[:, face] = values[:, face].clip(0, 1)
+    values[:, face] = transfer_expression(
+        motion.group("expression"), start[face], rest[face], strength
+    )
 
     body = group_slice("body")
     values[:, body] = rest[body] + strength.head * moved[:, body]
@@ -196,6 +198,28 @@ def retarget(
                     "can follow", np.abs(shift).max())  # fmt: skip
     values[:, place] = rest[place] + soft_limit(shift, SHIFT_LIMIT)
     return Motion(values.astype(np.float32), motion.fps, motion.valid)
+
+
+def transfer_expression(
+    driver: NDArray[np.floating],
+    start: NDArray[np.float64],
+    rest: NDArray[np.float64],
+    strength: Strength,
+) -> NDArray[np.float64]:
+    """Expression (T, 52) of the driver, its reference (52,) and the photo's (52,) -> (T, 52).
+
+    k rest + s (driver - k reference), s being the strength and k, 0 to 1, what is kept of the
+    photo: all of it, but nothing of the mouth's opening, and of spread lips only as much as
+    the driver's rounding leaves.
+    """
+    kept = np.ones_like(driver, np.float64)
+    kept[:, [INDEX[name] for name in OPENING]] = 0.0
+    rounding = strength.mouth * sum(driver[:, INDEX[name]] for name in ROUNDED)
+    kept[:, [INDEX[name] for name in SPREAD]] = np.clip(1.0 - rounding, 0, 1)[:, None]
+    scale = np.full(len(EXPRESSION), strength.face)
+    scale[[INDEX[name] for name in ARTICULATION]] = strength.mouth
+    scale[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]] = 1.0
+    return (kept * rest + scale * (driver - kept * start)).clip(0, 1)
 
 
 def reference_row(motion: Motion, reference: str | ArrayLike) -> NDArray[np.float64]:

@@ -102,6 +102,15 @@ def test_open_lips_close_and_a_smile_stays() -> None:
     assert moved["mouthSmileLeft"][0] == pytest.approx(0.6)
 
 
+def test_rounded_lips_take_the_smile_back() -> None:
+    rest = frame(mouthSmileLeft=0.6, mouthDimpleRight=0.2, browInnerUp=0.3)
+    driver = np.stack([frame(mouthPucker=p, mouthFunnel=f) for p, f in ((0.3, 0.2), (0.9, 0.5))])
+    moved = retarget(Motion(driver), toy_portrait(rest), frame())
+    close(moved["mouthSmileLeft"], [0.3, 0.0])
+    close(moved["mouthDimpleRight"], [0.1, 0.0])
+    close(moved["browInnerUp"], 0.3)
+
+
 def test_expression_stays_within_its_range() -> None:
     driver = np.stack([frame(mouthSmileLeft=0.8), frame(mouthSmileLeft=0.0)])
     reference = frame(mouthSmileLeft=0.5)
