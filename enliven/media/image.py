@@ -67,7 +67,7 @@ def _decoded(path: Path, content: bytes, notes: list[str]) -> Pillow.Image:
     try:
         photo: Pillow.Image = Pillow.open(io.BytesIO(content), formats=FORMATS)
     except Pillow.DecompressionBombError:
-        raise _too_large(path, "more than twice as many") from None
+        raise _too_large(path, f"more than {2 * MAX_PIXELS}") from None
     except Pillow.UnidentifiedImageError:
         raise BadMedia(_unknown(path, content)) from None
     width, height = photo.size
@@ -77,15 +77,15 @@ def _decoded(path: Path, content: bytes, notes: list[str]) -> Pillow.Image:
         notes.append(f"{path.name} is animated; its first frame is used")
     # a JPEG can be decoded at a half, a quarter or an eighth for a fraction of the memory
     photo.draft(None, (MAX_SIDE_PX, MAX_SIDE_PX))
-    upright = ImageOps.exif_transpose(photo)
+    ImageOps.exif_transpose(photo, in_place=True)  # not a copy, of which a large one is costly
     if max(width, height) <= MAX_SIDE_PX:
-        return upright
-    scale = MAX_SIDE_PX / max(upright.size)
-    size = max(1, round(upright.width * scale)), max(1, round(upright.height * scale))
+        return photo
+    scale = MAX_SIDE_PX / max(photo.size)
+    size = max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
     notes.append(f"{path.name} is {max(width, height)} pixels long; it was reduced to "
                  f"{size[0]} x {size[1]}")  # fmt: skip
-    reduced = _resizable(upright, notes).resize(size, Pillow.Resampling.LANCZOS, reducing_gap=3.0)
-    reduced.info = {"icc_profile": upright.info.get("icc_profile")}
+    reduced = _resizable(photo, notes).resize(size, Pillow.Resampling.LANCZOS, reducing_gap=3.0)
+    reduced.info = {"icc_profile": photo.info.get("icc_profile")}
     return reduced
 
 
