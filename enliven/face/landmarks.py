@@ -12,12 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from enliven.face.detect import DetectedFace
+from enliven.face.detect import DetectedFace, square_crop
 from enliven.geometry import OUTER_EYE_CORNERS
 from enliven.weights import open_model
 
 CROP_PX = 192
-MAX_SUPERSAMPLING = 6  # a side of CROP_PX times this holds more detail than the network sees
 REGION_SCALE = 1.5  # side of the region over the longer side of the face's box
 REGION_SLACK = 0.01  # of the region's side
 PRESENT = 0.5  # presence from which the mesh says there is a face
@@ -86,7 +85,7 @@ def find_landmarks(image: NDArray[np.uint8], region: Region) -> tuple[NDArray[np
     z points away from the camera, in the same pixels, and is relative.
     """
     matrix = region.to_image()
-    points, presence = landmarks_of_crop(_crop(image, matrix))
+    points, presence = landmarks_of_crop(square_crop(image, matrix, CROP_PX, cv2.BORDER_REPLICATE))
     points[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
     points[:, 2] *= region.side / CROP_PX
     return points.astype(np.float32), presence
@@ -118,21 +117,6 @@ def find_landmarks_still(
     if min(weights) < PRESENT:  # a fragile find: the central look alone
         return points, presence
     return np.mean([found for found, _ in looks], axis=0), float(np.mean(weights))
-
-
-def _crop(image: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The region as an RGB crop; a large one is sampled finely and averaged, against aliasing."""
-    step_px = float(np.hypot(*matrix[:, 0]))
-    fine = min(max(1, round(step_px)), MAX_SUPERSAMPLING)
-    # the first fine pixel lies (fine - 1) / 2 of its steps before the crop pixel it belongs to
-    turn = matrix[:, :2] / fine
-    shift = matrix[:, 2] - turn @ np.full(2, (fine - 1) / 2)
-    crop = cv2.warpAffine(image, np.column_stack([turn, shift]), (fine * CROP_PX,) * 2,
-                          borderMode=cv2.BORDER_REPLICATE,
-                          flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)  # fmt: skip
-    if fine > 1:
-        crop = cv2.resize(crop, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA)
-    return np.asarray(crop, np.uint8)
 
 
 def landmarks_of_crop(crop: NDArray[np.uint8]) -> tuple[NDArray[np.float64], float]:

@@ -25,6 +25,7 @@ from enliven.types import CHANNELS, Portrait, group_slice
 
 MIN_EYES_PX = 32.0  # outer eye corners; below, a mouth is under a dozen pixels wide
 MAX_YAW_DEG = 50.0  # beyond, the far eye and lip corner are guesses
+MAX_ROLL_DEG = 60.0
 MAX_PITCH_DEG = 40.0
 CUT_OUT_SHARE = 0.02  # transparent part of a photo that has been cut out by hand
 MAX_OUTSIDE = 0.08  # share of landmarks that may lie beyond the frame
@@ -64,7 +65,7 @@ def load_portrait(
         mask=alpha if _is_cut_out(alpha) else person_mask(pixels, landmarks),
         rest=rest,
         basis=basis.astype(np.float32),
-        triangles=load_head().triangles,
+        triangles=load_head().triangles.astype(np.int64),
         confidence=confidence,
         alpha=alpha,
         source=path,
@@ -114,19 +115,7 @@ def _check_usable(
             f"size ({width} x {height} now) as the camera took it, or one taken closer. "
             "Enlarging a small file does not help"
         )
-    yaw, pitch, _ = (float(np.degrees(a)) for a in angles_from_rotation(rotation))
-    if abs(yaw) > MAX_YAW_DEG or abs(pitch) > MAX_PITCH_DEG:
-        turned = abs(yaw) > MAX_YAW_DEG
-        way = (
-            f"{abs(yaw):.0f} degrees to the side"
-            if turned
-            else f"{abs(pitch):.0f} degrees " + ("down" if pitch > 0 else "up")
-        )
-        limit = MAX_YAW_DEG if turned else MAX_PITCH_DEG
-        raise NoFaceFound(
-            f"the face is turned {way}, the limit is {limit:.0f}; use a photo in which it looks "
-            "more towards the camera"
-        )
+    _check_pose(rotation)
     x, y = landmarks[:, 0], landmarks[:, 1]
     outside = float(((x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)).mean())
     if outside > MAX_OUTSIDE:
@@ -134,3 +123,21 @@ def _check_usable(
             f"{outside:.0%} of the face lies outside the photo, at most {MAX_OUTSIDE:.0%} may; "
             "use a photo with the whole face in it"
         )
+
+
+def _check_pose(rotation: NDArray[np.float64]) -> None:
+    """Raises NoFaceFound for a face turned too far from the camera or from upright."""
+    yaw, pitch, roll = (float(np.degrees(a)) for a in angles_from_rotation(rotation))
+    if abs(roll) > MAX_ROLL_DEG:
+        way, back = ("clockwise", "counter-clockwise")[:: 1 if roll > 0 else -1]
+        raise NoFaceFound(
+            f"the face lies on its side, turned {way} by {abs(roll):.0f} degrees, the limit is "
+            f"{MAX_ROLL_DEG:.0f}; rotate the photo {back} first"
+        )
+    vertical = "down" if pitch > 0 else "up"
+    for angle, limit, way in ((yaw, MAX_YAW_DEG, "to the side"), (pitch, MAX_PITCH_DEG, vertical)):
+        if abs(angle) > limit:
+            raise NoFaceFound(
+                f"the face is turned {abs(angle):.0f} degrees {way}, the limit is {limit:.0f}; "
+                "use a photo in which it looks more towards the camera"
+            )

@@ -24,6 +24,7 @@ GUIDE_RADIUS_IOD = 0.10
 GUIDE_SMOOTHNESS = 1e-4  # variance of colour (0..1) below which the photo counts as flat
 BAND_SHARE = 0.5  # the filter acts this far from an edge, over its own radius
 EDGE_LOW, EDGE_HIGH = 0.12, 0.88  # filtered values that become 0 and 1
+SOFT_REACH_IOD = 0.12  # half-transparent pixels this near belong to the person
 HOLE_IOD = 0.3  # a hole narrower than this is filled
 DOUBT = 0.2  # share of undecided pixels from which a photo counts as hard
 BLUR_SHARE, MARGINS = 0.008, (0.15, 0.35)  # of the second looks, over the sides of the photo
@@ -126,13 +127,10 @@ def _one_person(share: Matte, points: NDArray[np.floating], iod_px: float) -> Ma
     _, labels = cv2.connectedComponents(inside, connectivity=4)
     own = np.isin(labels, np.unique(labels[(face > 0) & (inside > 0)]))
     # soft edges belong to the part that they border on
-    reach = cv2.getStructuringElement(
-        cv2.MORPH_ELLIPSE, (2 * max(1, round(0.12 * iod_px)) + 1,) * 2
-    )
-    share = np.where(cv2.dilate(own.astype(np.uint8), reach) > 0, share, 0).astype(np.float32)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        1 - own.astype(np.uint8), connectivity=4
-    )
+    near = cv2.dilate(own.astype(np.uint8), _disc(max(1, round(SOFT_REACH_IOD * iod_px))))
+    share = np.where(near > 0, share, 0).astype(np.float32)
+    others = (~own).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(others, connectivity=4)
     for label in range(1, count):
         x, y, w, h = stats[label, :4]
         inner = x > 0 and y > 0 and x + w < share.shape[1] and y + h < share.shape[0]
@@ -149,7 +147,8 @@ def guided(
     Guided filter of He et al. (2013) with a colour guide; its coefficients come from the small
     `guide` and are applied to the full `image` (fast guided filter, 2015).
     """
-    slope, offset = _guided_coefficients(guide.astype(np.float32) / 255, matte, radius)
+    colour = np.asarray(guide, np.float32) / np.float32(255)
+    slope, offset = _guided_coefficients(colour, matte, radius)
     width, height = image.shape[1], image.shape[0]
     result = np.empty((height, width), np.uint8)
     # far from its edges the matte is known, whatever the colours say
@@ -158,8 +157,8 @@ def guided(
     for top in range(0, height, STRIP_ROWS):  # a large photo's planes would fill the memory
         bottom = min(height, top + STRIP_ROWS)
         part = _rows_of_enlarged(full, (width, height), top, bottom)
-        colour = image[top:bottom].astype(np.float32) / 255
-        filtered = (part[..., :3] * colour).sum(-1) + part[..., 3]
+        pixels = np.asarray(image[top:bottom], np.float32) / np.float32(255)
+        filtered = (part[..., :3] * pixels).sum(-1) + part[..., 3]
         level = (filtered - EDGE_LOW) / (EDGE_HIGH - EDGE_LOW)
         result[top:bottom] = np.round(255 * np.clip(level, 0, 1))
     return result
@@ -167,13 +166,16 @@ def guided(
 
 def _edge_band(matte: Matte, radius: int) -> Matte:
     """1 (h, w) near undecided pixels and outlines, 0 elsewhere, with soft borders."""
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
     inside = (matte > 0.5).astype(np.uint8)
-    outline = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, disc) > 0
+    outline = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, _disc(1)) > 0
     undecided = (matte > 0.1) & (matte < 0.9)
-    reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    near = cv2.dilate((outline | undecided).astype(np.uint8), reach)
+    near = cv2.dilate((outline | undecided).astype(np.uint8), _disc(radius))
     return np.asarray(cv2.blur(near.astype(np.float32), (radius | 1, radius | 1)), np.float32)
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    side = 2 * radius + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
 
 
 def _rows_of_enlarged(planes: Matte, size: tuple[int, int], top: int, bottom: int) -> Matte:

@@ -50,22 +50,22 @@ class OneEuro:
         self._speed: NDArray[np.float64] = np.zeros(0)
 
     def __call__(self, values: NDArray[np.floating], time: float) -> NDArray[np.float64]:
-        values = np.asarray(values, np.float64)
+        sample: NDArray[np.float64] = np.asarray(values, np.float64)
         if self._time is None:
-            self._time, self._value, self._speed = time, values, np.zeros_like(values)
-            return values
+            self._time, self._value, self._speed = time, sample, np.zeros_like(sample)
+            return sample
         step = time - self._time
         if step <= 0:
             raise ValueError(f"time {time} s does not come after {self._time} s")
-        speed = (values - self._value) / step
+        speed = (sample - self._value) / step
         self._speed = self._speed + _share(self.speed_hz, step) * (speed - self._speed)
         cutoff_hz = self.still_hz + self.opening * np.abs(self._speed)
-        self._value = self._value + _share(cutoff_hz, step) * (values - self._value)
+        self._value = self._value + _share(cutoff_hz, step) * (sample - self._value)
         self._time = time
         return self._value
 
 
-def _share(cutoff_hz: float | NDArray[np.float64], step: float) -> float | NDArray[np.float64]:
+def _share(cutoff_hz: float | NDArray[np.float64], step: float) -> NDArray[np.float64]:
     """Weight of the newest sample in a first-order low-pass of this cut-off frequency."""
-    turn = 2 * np.pi * cutoff_hz * step
+    turn = 2 * np.pi * step * np.asarray(cutoff_hz, np.float64)
     return turn / (1 + turn)

@@ -17,7 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enliven.errors import BadOption, NoFaceFound
-from enliven.face.detect import DETECTION_SCORE, DetectedFace, detect_faces, detect_near, overlap
+from enliven.face.detect import (
+    DETECTION_SCORE,
+    DetectedFace,
+    best_score,
+    detect_faces,
+    detect_near,
+    overlap,
+)
 from enliven.face.landmarks import (
     PRESENT,
     Region,
@@ -36,8 +43,9 @@ Missing = Literal["hold", "skip", "fail"]
 Progress = Callable[[int, int], object]  # frames done, frames in all (0 if not known)
 
 DOUBTFUL_SCORE = 0.3  # a detection from this score counts if the mesh confirms it
-FAINT_SCORE = 0.02  # the lowest score worth naming in a message
+THOROUGH_EVERY = 25  # frames between thorough searches for a face that was never seen
 NEAR = 2.0  # side of the window in which a lost face is sought first, over its last region
+PATIENCE = 25  # frames after which a lost face may reappear where another was
 CUT_SHARE = 0.5  # landmarks that move by this part of the face in a frame are another shot
 
 
@@ -89,9 +97,12 @@ class FaceTracker:
     """Follows one face through frames given one by one; the base of live use, too."""
 
     def __init__(self, face: int = 1, face_box: FaceBox | None = None) -> None:
+        _check_number(face)
         self.face, self.face_box = face, face_box
         self.region: Region | None = None  # where the face is, or was when it was lost
         self.following = False
+        self.misses = 0  # frames since the face was last seen
+        self.alone = False  # no other face was in the picture when it was first seen
 
     def step(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32] | None, float]:
         """Landmarks (478, 3) px in the next frame, or None, and the presence of the face."""
@@ -102,11 +113,13 @@ class FaceTracker:
                 return landmarks, presence
         self.following = False
         region = self._find_again(image) if self.region else self._find_first(image)
+        self.misses += 1
         if region is None:
             return None, 0.0
         landmarks, presence = find_landmarks_still(image, region)
         if presence < PRESENT:
             return None, presence
+        self.misses = 0
         # measured as every following frame will be, so that a still picture does not start
         # with a step
         self.region = region_of_landmarks(landmarks)
@@ -117,28 +130,30 @@ class FaceTracker:
         return landmarks, presence
 
     def _find_first(self, image: NDArray[np.uint8]) -> Region | None:
-        try:
-            return choose_face(image, self.face, self.face_box)
-        except NoFaceFound:
-            return None
+        if self.face_box is not None:
+            return _face_in_box(image, self.face_box)
+        # the tiles of a large frame take a second, too long for each of a thousand frames
+        faces = _faces(image, tiles=self.misses % THOROUGH_EVERY == 0)
+        self.alone = len(faces) == 1
+        return region_of_detection(faces[self.face - 1]) if len(faces) >= self.face else None
 
     def _find_again(self, image: NDArray[np.uint8]) -> Region | None:
-        """The face nearest to where it was lost."""
+        """The face nearest to where it was lost; elsewhere only if it can be no other's."""
         last = self.region
         assert last is not None
         faces = detect_near(image, last.x, last.y, NEAR * last.side)
-        faces = faces or detect_faces(image, tiles=False)
+        if not faces and (self.alone or self.misses >= PATIENCE):
+            faces = detect_faces(image, tiles=False)
         regions = [region_of_detection(face) for face in faces]
         return min(regions, default=None, key=lambda r: np.hypot(r.x - last.x, r.y - last.y))
 
 
 def choose_face(image: NDArray[np.uint8], face: int, face_box: FaceBox | None) -> Region:
     """Region of the face asked for.  Raises NoFaceFound and BadOption."""
-    if face < 1:
-        raise BadOption(f"face is {face}; faces are numbered from 1, the largest")
+    _check_number(face)
     if face_box is not None:
         return _face_in_box(image, face_box)
-    faces = detect_faces(image) or _confirmed(image, detect_faces(image, DOUBTFUL_SCORE))
+    faces = _faces(image)
     if len(faces) >= face:
         return region_of_detection(faces[face - 1])
     if faces:
@@ -166,7 +181,8 @@ def _face_in_box(image: NDArray[np.uint8], face_box: FaceBox) -> Region:
     near = detect_near(image, middle[0], middle[1], 2 * side)
     faces = [face for face in [*near, *detect_faces(image, tiles=False)] if _touches(face, box)]
     if faces:
-        return region_of_detection(max(faces, key=lambda face: overlap(face.box, box)))
+        fit = overlap(box, np.array([face.box for face in faces]))
+        return region_of_detection(faces[int(fit.argmax())])
     return Region(float(middle[0]), float(middle[1]), 1.5 * side, 0.0)
 
 
@@ -175,22 +191,37 @@ def _touches(face: DetectedFace, box: NDArray[np.float64]) -> bool:
     return bool((middle > box[:2]).all() and (middle < box[2:]).all())
 
 
-def _confirmed(image: NDArray[np.uint8], faces: list[DetectedFace]) -> list[DetectedFace]:
-    """Those of some doubtful detections in which the mesh sees a face as well."""
-    return [f for f in faces if find_landmarks_still(image, region_of_detection(f))[1] >= PRESENT]
+def _check_number(face: int) -> None:
+    if face < 1:
+        raise BadOption(f"face is {face}; faces are numbered from 1, the largest")
+
+
+def _faces(image: NDArray[np.uint8], tiles: bool = True) -> list[DetectedFace]:
+    """Detections in which the mesh sees a face as well, largest first.
+
+    Doubtful ones count where no other is left: a drawing, a face half in shadow.
+    """
+    found = detect_faces(image, DOUBTFUL_SCORE, tiles)
+    for low in (DETECTION_SCORE, DOUBTFUL_SCORE):
+        likely = [face for face in found if face.score >= low]
+        seen = [f for f in likely if _mesh_sees(image, f)]
+        if seen:
+            return seen
+    return []
+
+
+def _mesh_sees(image: NDArray[np.uint8], face: DetectedFace) -> bool:
+    return find_landmarks(image, region_of_detection(face))[1] >= PRESENT
 
 
 def _nothing_found(image: NDArray[np.uint8]) -> str:
     """Why there is no face, as far as the detectors tell."""
     height, width = image.shape[:2]
-    for quarter_turns, way in ((3, "counter-clockwise"), (1, "clockwise"), (2, "upside down")):
-        if detect_faces(np.ascontiguousarray(np.rot90(image, quarter_turns)), tiles=False):
-            return (f"the face in the picture is turned {way}; rotate the picture so that the "
-                    "face is upright")  # fmt: skip
-    faint = detect_faces(image, FAINT_SCORE)
-    best = max((face.score for face in faint), default=0.0)
+    if detect_faces(np.ascontiguousarray(image[::-1, ::-1]), tiles=False):
+        return "the face in the picture is upside down; rotate the picture by half a turn"
     return (
-        f"no face was found in the picture of {width} x {height} px (best score {best:.2f}, "
+        f"no face was found in the picture of {width} x {height} px (best score "
+        f"{best_score(image):.2f}, "
         f"{DETECTION_SCORE} needed); use a picture in which a face looks towards the camera, or "
         "point at it with a face box"
     )

@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ SOURCES = {
         "9ee168ec7c8f2a16c56fe8e1cfbc514974cbbb7e434051b455635f1bd1462f5c",
     ),
 }
+WORK_PREFIX, STALE_SECONDS = ".obtaining-", 86400.0
 LICENCE = "mediapipe-0.10.21.dist-info/LICENSE"
 
 
@@ -124,7 +126,8 @@ def ensure_models(progress: Progress | None = None, wheel: Path | str | None = N
     wheel = wheel or os.environ.get("ENLIVEN_WHEEL") or None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".obtaining-", dir=folder.parent))
+        _sweep(folder.parent)
+        work = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=folder.parent))
     except OSError as error:
         raise ModelUnavailable(
             f"the model cache {folder.parent} cannot be written ({error.strerror}); "
@@ -146,6 +149,14 @@ def ensure_models(progress: Progress | None = None, wheel: Path | str | None = N
         shutil.rmtree(work, ignore_errors=True)
     report("face networks ready", 1.0)
     return folder
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what a killed run left behind, long enough ago to be no run of today."""
+    for left in parent.glob(WORK_PREFIX + "*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _convert_all(files: dict[str, bytes], folder: Path, report: Progress) -> None:
