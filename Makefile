@@ -16,6 +16,7 @@ test: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/enliven setup >&2
 	$(BIN)/pytest
 
 clean:
