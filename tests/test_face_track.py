@@ -3,6 +3,7 @@
 pytest tests/test_face_track.py
 """
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -154,6 +155,30 @@ def test_clips_without_frames_or_face():
         track_video([BLANK] * 2, fps=FPS)
     with pytest.raises(BadOption, match="fps"):
         track_video([portrait()])
+
+
+def test_a_face_in_hardly_any_frame_is_no_track():
+    frames = [portrait()] + [BLANK] * 60
+    with pytest.raises(NoFaceFound, match="only 1 of 61 frames"):
+        track_video(frames, fps=FPS)
+
+
+def test_a_video_file_is_tracked_at_its_own_rate_or_another(tmp_path):
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 512, 512, "yuv420p"
+        for i in range(12):
+            image, _ = moved(portrait(), 0.9, shift=(2.0 * i, 0))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    seen = []
+    track = track_video(path, progress=lambda *step: seen.append(step))
+    assert (len(track), track.fps, track.size) == (12, 30, (512, 512))
+    assert seen[-1] == (12, 12)
+    step_px = np.diff(track.landmarks[..., 0].mean(1))
+    assert step_px.mean() == pytest.approx(2, abs=0.1)
+    assert len(track_video(path, fps=15)) == 6
 
 
 def test_progress_counts_frames_and_may_cancel():

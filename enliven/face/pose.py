@@ -37,8 +37,8 @@ def nominal_camera(landmarks: NDArray[np.floating]) -> Camera:
 
     landmarks: (478, 3) or (T, 478, 3) px.
     """
-    clip = np.asarray(landmarks, np.float64).reshape(-1, 478, 3)
-    middle = np.median(clip[:, RIGID, :2].mean(1), axis=0)
+    clip = np.asarray(landmarks).reshape(-1, 478, 3)
+    middle = np.median(clip[:, RIGID, :2].mean(1, dtype=np.float64), axis=0)
     # a few frames spread over the clip tell the median distance well enough
     sample = clip[np.linspace(0, len(clip) - 1, min(len(clip), 50)).astype(int)]
     focal_px = CAMERA_DISTANCE * float(np.median([_scale_px(frame) for frame in sample]))

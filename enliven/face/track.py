@@ -46,6 +46,7 @@ DOUBTFUL_SCORE = 0.3  # a detection from this score counts if the mesh confirms 
 THOROUGH_EVERY = 25  # frames between thorough searches for a face that was never seen
 NEAR = 2.0  # side of the window in which a lost face is sought first, over its last region
 PATIENCE = 25  # frames after which a lost face may reappear where another was
+MIN_VALID_SHARE = 0.02  # of a clip's frames; less is a pattern taken for a face
 CUT_SHARE = 0.5  # landmarks that move by this part of the face in a frame are another shot
 
 
@@ -272,7 +273,11 @@ def track_video(
         raise NoFaceFound("the clip has no frames")
     if not valid.any():
         choose_face(first, face, face_box)  # says best what is wrong with the picture
-        raise NoFaceFound("none of the frames shows a face clearly enough to follow")
+    if valid.sum() < MIN_VALID_SHARE * len(valid):
+        raise NoFaceFound(
+            f"only {valid.sum()} of {len(valid)} frames show a face clearly enough to follow; use "
+            "a clip in which a face looks towards the camera most of the time"
+        )
     points = np.array([p if p is not None else np.zeros((478, 3)) for p in found], np.float32)
     return _assemble(points, np.array(confidence, np.float32), valid, rate, size, missing)
 
@@ -300,7 +305,8 @@ def _assemble(
 ) -> Track:
     """Smooth what was found, fill or drop the rest, and pose the head."""
     for start, stop in _shots(points, valid):
-        points[start:stop] = smooth(points[start:stop], fps)
+        for axis in range(3):  # one at a time: a long clip's landmarks fill a hundred megabytes
+            points[start:stop, :, axis] = smooth(points[start:stop, :, axis], fps)
     if missing == "skip":
         points, confidence, valid = points[valid], confidence[valid], valid[valid]
     else:
