@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from face_samples import moved, portrait
 
-from enliven.face.detect import DetectedFace, detect_faces, detect_near, merge_overlapping, overlap
+from enliven.face.detect import (
+    DetectedFace,
+    detect_faces,
+    detect_near,
+    detect_small_faces,
+    merge_overlapping,
+    overlap,
+)
 
 
 def test_box_and_keypoints_are_where_the_face_is():
@@ -26,7 +33,7 @@ def test_box_and_keypoints_are_where_the_face_is():
 def test_box_scales_and_shifts_with_the_picture(scale):
     (face,) = detect_faces(portrait())
     image, matrix = moved(portrait(), scale, shift=(100, -60), size=(1280, 960))
-    found = max(detect_faces(image), key=lambda f: f.score)
+    found = max(detect_faces(image) or detect_small_faces(image), key=lambda f: f.score)
     expected = np.concatenate([matrix[:, :2] @ face.box[i : i + 2] + matrix[:, 2] for i in (0, 2)])
     assert overlap(found.box, expected[None])[0] > 0.6
 
@@ -35,7 +42,8 @@ def test_a_head_of_a_fortieth_of_a_large_photo_is_found():
     small, _ = moved(portrait(), 0.3, size=(154, 154))
     image = np.full((2000, 3000, 3), 128, np.uint8)
     image[1500:1654, 2600:2754] = small
-    (face,) = detect_faces(image)
+    assert detect_faces(image) == []
+    (face,) = detect_small_faces(image)
     middle = (face.box[:2] + face.box[2:]) / 2
     assert 2600 < middle[0] < 2754
     assert 1500 < middle[1] < 1654
@@ -54,13 +62,15 @@ def test_several_faces_come_largest_first():
 def test_no_face_where_there_is_none():
     y, x = np.mgrid[:300, :400]
     gradient = np.dstack([x / 2, y / 2, x / 4 + y / 4]).astype(np.uint8)
-    assert detect_faces(np.zeros_like(gradient)) == []
-    assert detect_faces(gradient) == []
+    for image in (np.zeros_like(gradient), gradient):
+        assert detect_faces(image) == []
+        assert detect_small_faces(image) == []
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 900, 3), (900, 2, 3)])
 def test_odd_shapes_do_no_harm(shape):
     assert detect_faces(np.zeros(shape, np.uint8)) == []
+    assert detect_small_faces(np.zeros(shape, np.uint8)) == []
 
 
 def test_near_search_sees_only_its_window():

@@ -1,8 +1,8 @@
 """Where the faces of an image are: two detectors, several scales, one list without doubles.
 
 The short-range network (128 px) knows faces that fill much of its input, the full-range network
-(192 px) smaller ones.  Both see the whole image; overlapping tiles follow when that finds
-nothing, so that a small head in a large photo is found as well.
+(192 px) smaller ones.  Both see the whole image, and for a small head in a large photo
+overlapping tiles of it.
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from enliven.weights import open_model
 
 DETECTION_SCORE = 0.5  # the score from which a detection counts
+TILE_SCORE = 0.7
 OVERLAP = 0.3  # intersection over union from which two detections are the same face
 TILE_SHARES = (0.6, 0.35, 0.2)  # tile side over the shorter image side, tried in turn
 TILE_STEP = 0.5  # tiles advance by this part of their side
@@ -33,6 +34,7 @@ class Network:
 
 SHORT_RANGE = Network("face_detection", 128, ((16, 2), (8, 6)))
 FULL_RANGE = Network("face_detection_far", 192, ((48, 1),))
+NETWORKS = (SHORT_RANGE, FULL_RANGE)
 
 
 @dataclass(frozen=True)
@@ -59,33 +61,37 @@ class DetectedFace:
         return float(np.arctan2(dy, dx))
 
 
-def detect_faces(
-    image: NDArray[np.uint8], min_score: float = DETECTION_SCORE, tiles: bool = True
-) -> list[DetectedFace]:
+def detect_faces(image: NDArray[np.uint8]) -> list[DetectedFace]:
     """Faces in an RGB image (H, W, 3) uint8, largest first; an empty list when there are none.
 
-    Patterns that look a little like a face can be among them; the mesh tells (`landmarks`).
-    With a lower min_score the list holds more of those.
-    Without tiles a face under about a twentieth of the image is missed, in a tenth of the time.
+    Faces under about a twentieth of the image are missed, see `detect_small_faces`.  Patterns
+    that look a little like a face can be among them; the mesh tells (`landmarks`).
     """
     height, width = image.shape[:2]
     whole = (0.0, 0.0, float(width), float(height))
-    found = [*_candidates(image, whole, SHORT_RANGE, min_score),
-             *_candidates(image, whole, FULL_RANGE, min_score)]  # fmt: skip
-    for share in TILE_SHARES if tiles else ():
-        if any(face.score >= DETECTION_SCORE for face in found):
-            break
-        for tile in _tiles(width, height, share):
-            found += _candidates(image, tile, SHORT_RANGE, min_score)
-            found += _candidates(image, tile, FULL_RANGE, min_score)
+    found = [f for n in NETWORKS for f in _candidates(image, whole, n, DETECTION_SCORE)]
     return sorted(merge_overlapping(found), key=lambda face: -face.size_px)
+
+
+def detect_small_faces(image: NDArray[np.uint8]) -> list[DetectedFace]:
+    """Faces of a large image seen tile by tile, largest first; some hundred times the work.
+
+    Tiles get smaller until one shows a face.  They see many more patterns, so the score must be
+    higher than in `detect_faces`.
+    """
+    height, width = image.shape[:2]
+    for share in TILE_SHARES:
+        found = [face for tile in _tiles(width, height, share) for network in NETWORKS
+                 for face in _candidates(image, tile, network, TILE_SCORE)]  # fmt: skip
+        if found:
+            return sorted(merge_overlapping(found), key=lambda face: -face.size_px)
+    return []
 
 
 def best_score(image: NDArray[np.uint8]) -> float:
     """Score of the likeliest face in the whole image, however unlikely, for messages."""
     whole = (0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
-    networks = (SHORT_RANGE, FULL_RANGE)
-    return max(f.score for n in networks for f in _candidates(image, whole, n, 0.0))
+    return max(f.score for n in NETWORKS for f in _candidates(image, whole, n, 0.0))
 
 
 def detect_near(image: NDArray[np.uint8], x: float, y: float, side: float) -> list[DetectedFace]:

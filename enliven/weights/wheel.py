@@ -5,6 +5,7 @@ mirror, proxy and certificates.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,12 @@ WHEEL = "mediapipe==0.10.21"
 # Any platform's wheel holds the same networks; this one exists, whatever runs here.
 PLATFORM, PYTHON = "manylinux_2_28_x86_64", "3.11"
 WHEEL_BYTES = 35_622_638
+CAUSE = re.compile(
+    r"(failed to establish a new connection|connection (refused|reset|aborted)|name or service "
+    r"not known|temporary failure in name resolution|(failed to|could not) resolve|timed out|"
+    r"certificate verify failed|no space left on device|proxy error)",
+    re.IGNORECASE,
+)
 POLL_SECONDS = 0.2
 
 Report = Callable[[str, float], None]
@@ -95,10 +102,16 @@ def _run(command: list[str], work: Path, scratch: Path, report: Report) -> str |
             process.wait()
     if process.returncode == 0:
         return None
-    lines = log.read_text(errors="replace").strip().splitlines() or ["no output"]
-    errors = [line for line in lines if "error" in line.lower()] or lines
     tool = "uv" if Path(command[0]).stem == "uv" else "pip"
-    return f"{tool} said: {errors[-1].strip()}"
+    return f"{tool} said: {_reason(log.read_text(errors='replace'))}"
+
+
+def _reason(log: str) -> str:
+    """The line of a failed download that says most: what broke, or else the last error."""
+    lines = log.strip().splitlines() or ["no output"]
+    errors = [line for line in lines if "error" in line.lower()] or lines
+    causes = [match for line in lines if (match := CAUSE.search(line))]
+    return f"{causes[-1].group()} ({errors[-1].strip()})" if causes else errors[-1].strip()
 
 
 def _part_done(work: Path) -> float:
