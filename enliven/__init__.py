@@ -32,7 +32,7 @@ _HOME = {
     "save_motion": "enliven.motion_io",
     "render": "enliven.render.renderer",
     "Renderer": "enliven.render.renderer",
-    "write_video": "enliven.media.write",
+    "save_video": "enliven.animate",
     "Motion": "enliven.types",
     "Portrait": "enliven.types",
     "resample": "enliven.types",

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -239,12 +239,31 @@ def perform(plan: Plan, *, overwrite: bool = False, progress: Progress | None = 
             inputs=[file for _, file in plan.inputs],
         )  # fmt: skip
         clock.lap("render")
+    clock.laps["total"] = clock.last - clock.start
     scores: dict[str, float | None] = {"face_confidence": portrait.confidence}
     if speech:
         scores["length_error_frames"] = float(count - speech.seconds * plan.fps)
     notes = (*heard, *(speech.notes if speech else ()))
     sidecar = write_sidecar(_record(plan, clock.laps, scores, notes), overwrite=overwrite)
     return Result(plan.result, sidecar, count, plan.fps, size[0], clock.laps, scores, notes)
+
+
+def save_video(
+    path: str | Path,
+    frames: Iterable[Frame],
+    fps: Fraction | float | str,
+    *,
+    sound: str | Path | None = None,
+    disclose: bool = True,
+    overwrite: bool = False,
+) -> Path:
+    """Write frames of `enliven.render` and a sound file as a video; the suffix says which kind.
+
+    disclose: mark the video as made by a machine, in its metadata.
+    Raises OutputError, OutputExists, BadOption, BadMedia, and whatever `frames` raises.
+    """
+    metadata = disclosure(__version__) if disclose else None
+    return write_video(path, frames, fps, sound=sound, metadata=metadata, overwrite=overwrite)
 
 
 def _driver(plan: Plan, speech: Speech | None, report: Progress) -> Driver:
@@ -297,7 +316,7 @@ def _asking(progress: Progress | None) -> Progress:
 
 
 class _Clock:
-    """Seconds from one lap to the next; "first_frame" counts from the start."""
+    """Seconds from one lap to the next; "first_frame" and "total" count from the start."""
 
     def __init__(self) -> None:
         self.start = self.last = time.perf_counter()

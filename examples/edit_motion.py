@@ -21,4 +21,4 @@ motion = motion.with_channels(
     gaze=0.0,  # look straight ahead throughout
 )
 frames = enliven.render(portrait, motion)
-print(enliven.write_video("out/edited.mp4", frames, motion.fps, sound=SPEECH, overwrite=True))
+print(enliven.save_video("out/edited.mp4", frames, motion.fps, sound=SPEECH, overwrite=True))

@@ -15,4 +15,4 @@ result = enliven.animate(
     overwrite=True,
     progress=lambda stage, done, total: print(f"{stage} {done}/{total}", end="\r"),
 )
-print(f"\n{result.path}: {result.frames} frames in {sum(result.timings.values()):.1f} s")
+print(f"\n{result.path}: {result.frames} frames in {result.timings['total']:.1f} s")

@@ -16,4 +16,4 @@ print(f"{len(motion)} frames, the jaw opens up to {motion['jawOpen'].max():.2f}"
 portrait = enliven.load_portrait(photo)
 moved = enliven.retarget(motion, portrait, "neutral")
 frames = enliven.render(portrait, moved)
-print(enliven.write_video("out/retarget.mp4", frames, moved.fps, sound=clip, overwrite=True))
+print(enliven.save_video("out/retarget.mp4", frames, moved.fps, sound=clip, overwrite=True))

@@ -82,7 +82,7 @@ def test_progress_counts_every_frame(
     record = json.loads(made.sidecar.read_text())
     assert record["inputs"]["motion"]["path"] == "nod.npz"
     assert record["options"]["size"] == 128
-    assert set(record["timings"]) == {"portrait", "motion", "first_frame", "render"}
+    assert set(record["timings"]) == {"portrait", "motion", "first_frame", "render", "total"}
     assert 0.5 < record["scores"]["face_confidence"] <= 1
 
 
@@ -109,6 +109,13 @@ def test_other_formats(
     else:
         assert made.path.stat().st_size > 1000
     assert enliven.replay(made.sidecar).same
+
+
+@pytest.mark.parametrize("disclose", [True, False])
+def test_saved_video_is_marked_unless_asked_not_to(disclose: bool, tmp_path: Path) -> None:
+    frames = (np.full((32, 32, 3), 9 * i, np.uint8) for i in range(4))
+    path = enliven.save_video(tmp_path / "o.mp4", frames, 25, disclose=disclose)
+    assert (b"trainedAlgorithmicMedia" in path.read_bytes()) == disclose
 
 
 def test_library_says_what_was_repaired(
