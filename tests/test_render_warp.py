@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from enliven.geometry import project, rotation_from_angles
-from enliven.render.warp import Grid, Pose, Sheet, invert, shifted
+from enliven.render.warp import Grid, Pose, Sheet, invert, make_sheet, shifted
 
 FOCAL, CENTRE = 800.0, np.array([60.0, 50.0])
 STILL = Pose(np.eye(3), np.array([0.0, 0.0, 8.0]), FOCAL, CENTRE)
@@ -14,10 +14,9 @@ def flat_sheet(grid: Grid, fields: np.ndarray | None = None) -> Sheet:
     """A sheet in the plane z = 8 that is all head."""
     points = grid.points()
     head = np.concatenate([(points - CENTRE) * 8 / FOCAL, np.zeros((*points.shape[:2], 1))], -1)
-    ones = np.ones(points.shape[:2], np.float32)
-    if fields is None:
-        fields = np.zeros((1, *head.shape), np.float32)
-    return Sheet(grid, head.astype(np.float32), fields, ones, np.zeros_like(ones))
+    ones = np.ones(points.shape[:2])
+    fields = np.zeros((1, *head.shape)) if fields is None else fields
+    return make_sheet(grid, head, fields, ones, 0 * ones)
 
 
 def test_grid_fills_pixels_where_its_points_say():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from enliven.render.face import Face, smooth_step
 from enliven.render.layers import push_pull
 from enliven.render.opening import Slit, pixel_map
-from enliven.render.warp import Grid, Pose, Sheet, invert
+from enliven.render.warp import Grid, Pose, Sheet, invert, make_sheet
 
 EYEBALL_RADIUS = 0.135  # IOD, 12 mm
 GAZE_LIMIT = 0.45  # rad; beyond this the iris would leave the opening
@@ -85,8 +85,8 @@ def _sheet(face: Face, grid: Grid, centre: NDArray, radius: float) -> Sheet:
     )
     fields = np.zeros((2, *points.shape[:2], 3), np.float32)
     fields[0, ..., 0] = fields[1, ..., 1] = EYEBALL_RADIUS * share
-    ones = np.ones(points.shape[:2], np.float32)
-    return Sheet(grid, head.astype(np.float32), fields, ones, np.zeros_like(ones))
+    ones = np.ones(points.shape[:2])
+    return make_sheet(grid, head, fields, ones, np.zeros_like(ones))
 
 
 def draw_eyeball(

@@ -15,7 +15,7 @@ from enliven.render.mesh import (
     nearest_on_loop,
     skin_triangles,
 )
-from enliven.render.warp import Grid, Pose, Sheet
+from enliven.render.warp import Grid, Pose, Sheet, make_sheet
 from enliven.types import Portrait
 
 # Lengths in IOD, chosen by eye on the development portraits.
@@ -97,8 +97,7 @@ def cut_sheet(
     head = (camera - face.pose.translation) @ face.pose.rotation
     follow = _follow(face, flat).reshape(points.shape[:2])
     fade = _edge_fade(flat, region, face).reshape(points.shape[:2])
-    return Sheet(grid, head.astype(np.float32), fields, (follow * fade).astype(np.float32),
-                 ((1 - follow) * fade).astype(np.float32))  # fmt: skip
+    return make_sheet(grid, head, fields, follow * fade, (1 - follow) * fade)
 
 
 def _outside(face: Face, points: NDArray) -> tuple[NDArray, NDArray, NDArray]:

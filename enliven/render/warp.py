@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from enliven.geometry import project
 
-NEWTON_STEPS = 5
+NEWTON_STEPS, SLOPE_STEPS = 5, 2  # the slope hardly changes after the first steps
+LEAST_FIELD = 2e-4  # IOD; a channel that moves a point by less does not move it
 LEAST_AREA = 0.12  # skin pressed to less of its area than this is treated as if it were not
 
 
@@ -74,29 +75,46 @@ class Pose:
 class Sheet:
     """One continuous piece of skin on a grid of R rows and C columns.
 
-    head: (R, C, 3) head coordinates in IOD.  fields: (K, R, C, 3) IOD for each channel.
-    follow: (R, C) share of the head's rigid motion, 1 on the head, 0 where nothing moves.
-    drag: (R, C) share of `body` px displacement, for what does not follow the head.
+    places: (R, C, 2) px of the grid points.  head: (R, C, 3) the same in head coordinates, IOD.
+    fields: (K, r, c, 3) IOD for each channel, on the `part` of the grid that they move.
+    follow: (R, C, 1) share of the head's rigid motion, 1 on the head, 0 where nothing moves.
+    drag: (R, C, 1) share of the body's shift, for what does not follow the head.
     """
 
     grid: Grid
+    places: NDArray[np.float32]
     head: NDArray[np.float32]
     fields: NDArray[np.float32]
+    part: tuple[slice, slice]
     follow: NDArray[np.float32]
     drag: NDArray[np.float32]
 
-    def displacement(self, weights: NDArray[np.float32], pose: Pose,
-                     body_px: NDArray[np.float32]) -> NDArray[np.float32]:  # fmt: skip
+    def displacement(
+        self, weights: NDArray[np.float32], pose: Pose, body_px: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """Forward displacement (R, C, 2) px for channel weights (K,) and body shift (2,) px."""
-        active = np.flatnonzero(np.abs(weights) > 1e-5)
-        points = self.head
-        if len(active):
-            flat = self.fields[active].reshape(len(active), -1)
-            points = points + (weights[active] @ flat).reshape(self.head.shape)
+        points = self.head.copy()
+        flat = self.fields.reshape(len(self.fields), -1)
+        points[self.part] += (weights @ flat).reshape(self.fields.shape[1:])
         camera = points @ pose.rotation.T.astype(np.float32) + pose.translation.astype(np.float32)
-        moved = project(camera, pose.focal_px, pose.centre_px.astype(np.float32))
-        moved -= self.grid.points().astype(np.float32)
-        return moved * self.follow[..., None] + body_px * self.drag[..., None]
+        moved = project(camera, pose.focal_px, pose.centre_px.astype(np.float32)) - self.places
+        return moved * self.follow + body_px * self.drag
+
+
+def make_sheet(grid: Grid, head: NDArray, fields: NDArray, follow: NDArray, drag: NDArray) -> Sheet:
+    """A sheet from head (R, C, 3), fields (K, R, C, 3) and shares (R, C) of any float type."""
+    moved = np.abs(fields).max((0, 3)) > LEAST_FIELD
+    rows, columns = (np.flatnonzero(moved.any(axis)) for axis in (1, 0))
+    if len(rows):
+        part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    else:
+        part = slice(0, 0), slice(0, 0)
+
+    def packed(values: NDArray) -> NDArray[np.float32]:
+        return np.ascontiguousarray(values, np.float32)
+
+    return Sheet(grid, packed(grid.points()), packed(head), packed(fields[:, *part]), part,
+                 packed(follow)[..., None], packed(drag)[..., None])  # fmt: skip
 
 
 def invert(displacement: NDArray[np.float32], source: Grid, target: Grid) -> NDArray[np.float32]:
@@ -108,10 +126,11 @@ def invert(displacement: NDArray[np.float32], source: Grid, target: Grid) -> NDA
     goal = target.points().astype(np.float32)
     origin = goal - displacement.reshape(-1, 2).mean(0)
     inverse = _inverse_jacobian(displacement, source)
-    for _ in range(NEWTON_STEPS):
+    for step in range(NEWTON_STEPS):
         cells = source.to_cells(origin)
         miss = goal - origin - _sampled(displacement, cells)
-        slope = _sampled(inverse, cells)
+        if step < SLOPE_STEPS:
+            slope = _sampled(inverse, cells)
         origin[..., 0] += slope[..., 0] * miss[..., 0] + slope[..., 1] * miss[..., 1]
         origin[..., 1] += slope[..., 2] * miss[..., 0] + slope[..., 3] * miss[..., 1]
     return origin - goal
