@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -214,7 +215,7 @@ def animate(
 def perform(plan: Plan, *, overwrite: bool = False, progress: Progress | None = None) -> Result:
     """Carry out a plan made by `plan_animation`."""
     options, clock, report = plan.options, _Clock(), _asking(progress)
-    with _notes() as heard:
+    with _notes() as heard, _one_thread():
         report("portrait", 0, 1)
         portrait = load_portrait(plan.image, face=options.face, face_box=options.face_box)
         clock.lap("portrait")
@@ -325,6 +326,18 @@ class _Clock:
     def lap(self, name: str) -> None:
         now = time.perf_counter()
         self.laps[name], self.last = now - self.last, now
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """OpenCV on this thread alone: on frames this small its workers cost more than they give,
+    and they would fight the encoder for the processors."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 @contextmanager
