@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enliven import __version__
-from enliven.drive import Driver, Strength, from_motion, from_speech, from_video
+from enliven.drive import Driver, Strength, from_motion, from_speech, from_video, in_file
 from enliven.errors import BadOption, Cancelled
 from enliven.face.portrait import load_portrait
 from enliven.media.audio import Speech, read_speech
@@ -217,11 +217,14 @@ def perform(plan: Plan, *, overwrite: bool = False, progress: Progress | None = 
     options, clock, report = plan.options, _Clock(), _asking(progress)
     with _notes() as heard, _one_thread():
         report("portrait", 0, 1)
-        portrait = load_portrait(plan.image, face=options.face, face_box=options.face_box)
+        with in_file(plan.image):
+            portrait = load_portrait(plan.image, face=options.face, face_box=options.face_box)
         clock.lap("portrait")
         report("portrait", 1, 1)
 
         speech = read_speech(plan.sound) if plan.sound is not None else None
+        for note in speech.notes if speech else ():
+            log.warning("%s", note)
         motion = _driver(plan, speech, report)(portrait, seed=options.seed)
         seconds = speech.seconds if speech else 0.0
         if plan.driver != "audio":
@@ -244,7 +247,7 @@ def perform(plan: Plan, *, overwrite: bool = False, progress: Progress | None = 
     scores: dict[str, float | None] = {"face_confidence": portrait.confidence}
     if speech:
         scores["length_error_frames"] = float(count - speech.seconds * plan.fps)
-    notes = (*heard, *(speech.notes if speech else ()))
+    notes = tuple(heard)
     sidecar = write_sidecar(_record(plan, clock.laps, scores, notes), overwrite=overwrite)
     return Result(plan.result, sidecar, count, plan.fps, size[0], clock.laps, scores, notes)
 

@@ -8,7 +8,8 @@ All of them end in `retarget`, which carries a motion over to the person in the 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from enliven.errors import BadMotion, BadOption
+from enliven.errors import BadMotion, BadOption, NoFaceFound
 from enliven.face.head import fit_motion
 from enliven.face.track import track_video
 from enliven.geometry import angles_from_rotation, rotation_from_vector, vector_from_rotation
@@ -150,7 +151,17 @@ def track(
     progress: called with (frames done, frames in all, 0 if not known).
     Raises BadMedia, NoFaceFound.
     """
-    return fit_motion(track_video(path, face=face, face_box=face_box, progress=progress))
+    with in_file(path):
+        return fit_motion(track_video(path, face=face, face_box=face_box, progress=progress))
+
+
+@contextmanager
+def in_file(path: str | Path) -> Iterator[None]:
+    """Adds the file's name to what is said about the faces in it."""
+    try:
+        yield
+    except NoFaceFound as error:
+        raise NoFaceFound(f"{path}: {error}") from error
 
 
 def retarget(
