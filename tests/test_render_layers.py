@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from enliven.render.layers import cut_layers, fill_hole, push_pull
-from enliven.render.mesh import MOUTH, interpolation, nearest_on_loop, slit_frame
+from enliven.render.mesh import FACE_OVAL, MOUTH, interpolation, outline, slit_frame
 
 
 def test_layers_add_up_to_the_photo_exactly():
@@ -42,16 +42,20 @@ def test_push_pull_keeps_what_is_known_and_constant_fields():
 
 def test_interpolation_is_exact_for_linear_fields():
     vertices = np.zeros((478, 2))
-    vertices[:4] = [[0, 0], [10, 0], [10, 10], [0, 10]]
+    corners = [13, 14, 17, 0]  # none of them on the oval
+    vertices[corners] = [[0, 0], [10, 0], [10, 10], [0, 10]]
+    angles = np.linspace(0, 2 * np.pi, len(FACE_OVAL), endpoint=False)
     points = np.random.default_rng(3).random((50, 2)) * 10
-    weights = interpolation(points, vertices, np.array([[0, 1, 2], [0, 2, 3]]), reach=1.0)
+    vertices[list(FACE_OVAL)] = 5 + 50 * np.column_stack([np.cos(angles), np.sin(angles)])
+    weights = interpolation(points, vertices, np.array([[13, 14, 17], [13, 17, 0]]))
     assert weights(vertices @ [[2.0], [3.0]])[:, 0] == pytest.approx(points @ [2.0, 3.0], abs=1e-4)
 
 
-def test_nearest_on_loop_of_a_square():
+def test_outline_of_a_square():
     square = np.array([[0.0, 0], [4, 0], [4, 4], [0, 4]])
-    segment, share, distance = nearest_on_loop(np.array([[3.0, -2.0]]), square)
-    assert (segment[0], share[0], distance[0]) == (0, 0.75, 2.0)
+    edge = outline(np.array([[3.0, -2.0], [1.0, 2.0], [6.0, 4.0]]), square)
+    assert edge.distance == pytest.approx([2.0, 0.0, 2.0])
+    assert (edge.segment[0], edge.share[0]) == (0, 0.75)
 
 
 def test_slit_frame_meets_at_the_corners_and_round_trips():

@@ -11,8 +11,10 @@ from enliven.geometry import head_points, unproject
 from enliven.render.mesh import (
     CHIN,
     FACE_OVAL,
+    Interpolation,
+    Outline,
     interpolation,
-    nearest_on_loop,
+    outline,
     skin_triangles,
 )
 from enliven.render.warp import Grid, Pose, Sheet, make_sheet
@@ -35,7 +37,7 @@ class Face:
 
     image: (H, W, 3) uint8.  landmarks: (478, 2) px, mouth seam refined.
     head: (478, 3) head coordinates, IOD.  depth: (478,) camera z, IOD, sides flattened.
-    basis: (52, 478, 3) IOD, the person's own.  triangles: (F, 3) of the skin.
+    basis: (52, 478, 3) IOD, the person's own.  triangles: (F, 3).
     """
 
     image: NDArray[np.uint8]
@@ -59,7 +61,7 @@ def describe_face(portrait: Portrait, landmarks: NDArray, basis: NDArray,
     flat[:, 2] = head[:, 2] - (1 - DEPTH_SLOPE) * past
     depth = flat @ pose.rotation[2] + pose.translation[2]
     return Face(portrait.image, landmarks[:, :2].astype(np.float64), head, depth,
-                np.asarray(basis, np.float64), skin_triangles(triangles), pose,
+                np.asarray(basis, np.float64), np.asarray(triangles, np.int64), pose,
                 portrait.iod_px)  # fmt: skip
 
 
@@ -83,45 +85,39 @@ def cut_sheet(
     points = grid.points()
     flat = points.reshape(-1, 2)
     where = flat if clamp is None else clamp(flat)
-    weights = interpolation(where, face.landmarks, face.triangles, SKIN_REACH * face.iod_px)
-    fields = weights(face.basis).reshape(len(face.basis), *points.shape[:2], 3)
+    # on one side of a slit the mesh must not reach across it
+    triangles = face.triangles if clamp is None else skin_triangles(face.triangles)
+    weights = interpolation(where, face.landmarks, triangles)
+    around = outline(flat, face.landmarks[list(FACE_OVAL)])
+    shape = points.shape[:2]
     sigma = [SKIN_BLUR * face.iod_px / step for step in grid.step]
-    fields = np.stack([cv2.GaussianBlur(f, (0, 0), sigma[0], sigmaY=sigma[1],
-                                        borderType=cv2.BORDER_REPLICATE)
-                       for f in fields.astype(np.float32)])  # fmt: skip
-    depth = _depth(face, flat, where).reshape(points.shape[:2])
+
+    def smoothed(field: NDArray, times: float = 1.0) -> NDArray:
+        return cv2.GaussianBlur(field, (0, 0), times * sigma[0], sigmaY=times * sigma[1],
+                                borderType=cv2.BORDER_REPLICATE)  # fmt: skip
+
+    pulled = np.exp(-((weights.distance / (SKIN_REACH * face.iod_px)) ** 2))
+    fields = (weights(face.basis) * pulled[:, None]).reshape(len(face.basis), *shape, 3)
     # depth twice as smooth: a step in it tears as the head turns
-    depth = cv2.GaussianBlur(depth, (0, 0), 2 * sigma[0], sigmaY=2 * sigma[1],
-                             borderType=cv2.BORDER_REPLICATE)  # fmt: skip
+    depth = smoothed(_depth(face, flat, around, weights).reshape(shape), 2.0)
     camera = unproject(points, depth, face.pose.focal_px, face.pose.centre_px)
     head = (camera - face.pose.translation) @ face.pose.rotation
-    follow = _follow(face, flat).reshape(points.shape[:2])
-    fade = _edge_fade(flat, region, face).reshape(points.shape[:2])
+    follow = _follow(face, flat, around.distance / face.iod_px).reshape(shape)
+    fade = _edge_fade(flat, region, face).reshape(shape)
+    fields = np.stack([smoothed(field) for field in fields.astype(np.float32)])
     return make_sheet(grid, head, fields, follow * fade, (1 - follow) * fade)
 
 
-def _outside(face: Face, points: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Nearest oval segment and share (as nearest_on_loop) and distance outside the oval, IOD."""
-    oval = face.landmarks[list(FACE_OVAL)]
-    segment, share, distance = nearest_on_loop(points, oval)
-    contour = oval.astype(np.float32).reshape(-1, 1, 2)
-    inside = np.array([cv2.pointPolygonTest(contour, (float(x), float(y)), False) >= 0
-                       for x, y in points])  # fmt: skip
-    return segment, share, np.where(inside, 0.0, distance) / face.iod_px
-
-
-def _depth(face: Face, points: NDArray, where: NDArray) -> NDArray:
+def _depth(face: Face, points: NDArray, around: Outline, weights: Interpolation) -> NDArray:
     """Camera z in IOD at points: on the face its mesh, beyond it hair or neck receding."""
-    weights = interpolation(where, face.landmarks, face.triangles, reach=1e9)
     depth = weights(face.depth[:, None])[:, 0].astype(np.float64)
-    segment, share, distance = _outside(face, points)
-    oval = face.landmarks[list(FACE_OVAL)]
-    foot = oval[segment] * (1 - share[:, None]) + np.roll(oval, -1, 0)[segment] * share[:, None]
-    down = (points - foot) @ _head_axes(face)[1] / np.maximum(distance * face.iod_px, 1e-6)
+    oval, share = face.landmarks[list(FACE_OVAL)], around.share[:, None]
+    foot = oval[around.segment] * (1 - share) + np.roll(oval, -1, 0)[around.segment] * share
+    down = (points - foot) @ _head_axes(face)[1] / np.maximum(around.distance, 1e-6)
     neck = smooth_step((down - 0.15) / 0.55)
     back = face.pose.translation[2] + (1 - neck) * BACK_OF_HAIR + neck * BACK_OF_NECK
-    reach = (1 - neck) * HAIR_REACH + neck * NECK_REACH
-    return depth + np.maximum(back - depth, 0) * (1 - np.exp(-distance / reach))
+    reach = ((1 - neck) * HAIR_REACH + neck * NECK_REACH) * face.iod_px
+    return depth + np.maximum(back - depth, 0) * (1 - np.exp(-around.distance / reach))
 
 
 def _head_axes(face: Face) -> NDArray:
@@ -130,11 +126,13 @@ def _head_axes(face: Face) -> NDArray:
     return np.array([[down[1], -down[0]], down])
 
 
-def _follow(face: Face, points: NDArray) -> NDArray:
-    """Share of the head's rigid motion: all of it on head and hair, falling along the neck."""
+def _follow(face: Face, points: NDArray, distance: NDArray) -> NDArray:
+    """Share of the head's rigid motion: all of it on head and hair, falling along the neck.
+
+    distance: IOD that the points lie outside the face.
+    """
     below = (points - face.landmarks[CHIN]) @ _head_axes(face)[1] / face.iod_px
     upright = 1 - smooth_step((below - NECK_TOP) / NECK_LENGTH)
-    distance = _outside(face, points)[2]
     return upright + (1 - upright) * np.exp(-((distance / 0.124) ** 2))
 
 

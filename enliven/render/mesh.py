@@ -54,64 +54,76 @@ def skin_triangles(triangles: NDArray) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
+class Outline:
+    """Where points (P,) lie relative to a closed polygon of L corners.
+
+    segment: the nearest one.  share: 0..1 along it.  distance: to it, 0 inside the polygon.
+    """
+
+    segment: NDArray[np.int64]
+    share: NDArray[np.float64]
+    distance: NDArray[np.float64]
+
+
+def outline(points: NDArray, loop: NDArray) -> Outline:
+    """Points (P, 2) against a closed polygon (L, 2)."""
+    start, step = loop, np.roll(loop, -1, 0) - loop
+    away = points[:, None] - start
+    share = np.clip((away * step).sum(-1) / np.maximum((step * step).sum(-1), 1e-12), 0, 1)
+    distance = np.linalg.norm(away - share[..., None] * step, axis=-1)
+    best = distance.argmin(1)
+    rows = np.arange(len(points))
+    # inside if a ray to the right crosses the polygon an odd number of times
+    straddles = (away[..., 1] >= 0) != (away[..., 1] - step[:, 1] >= 0)
+    slope = np.divide(step[:, 0], step[:, 1], out=np.zeros(len(step)), where=step[:, 1] != 0)
+    inside = (straddles & (away[..., 0] < away[..., 1] * slope)).sum(1) % 2 == 1
+    return Outline(best, share[rows, best], np.where(inside, 0.0, distance[rows, best]))
+
+
+@dataclass(frozen=True)
 class Interpolation:
-    """Values at points as weighted sums of three vertex values each."""
+    """Values at P points as weighted sums of three vertex values each."""
 
     index: NDArray[np.int64]  # (P, 3)
-    weight: NDArray[np.float32]  # (P, 3), need not sum to one
+    weight: NDArray[np.float32]  # (P, 3), sums to one
+    distance: NDArray[np.float64]  # (P,) how far the point lies outside the face
 
     def __call__(self, values: NDArray) -> NDArray:
         """Vertex values (..., 478, D) -> point values (..., P, D)."""
         return np.einsum("pj,...pjd->...pd", self.weight, values[..., self.index, :])
 
 
-def interpolation(points: NDArray, vertices: NDArray, triangles: NDArray,
-                  reach: float) -> Interpolation:  # fmt: skip
-    """Barycentric interpolation at points (P, 2) in a mesh of vertices (N, 2).
+def interpolation(points: NDArray, vertices: NDArray, triangles: NDArray) -> Interpolation:
+    """Barycentric interpolation at points (P, 2) in a face mesh of vertices (478, 2).
 
-    Outside the mesh a point takes the value of the nearest point of the face oval, faded
-    as exp(-(distance / reach)^2).  Where triangles overlap the last one holds.
+    Where triangles overlap the first one holds.  Points in no triangle take the value of the
+    nearest point of the face oval.
     """
-    index = np.zeros((len(points), 3), np.int64)
-    weight = np.zeros((len(points), 3))
-    found = np.zeros(len(points), bool)
-    slack = 1e-6
-    for triangle in triangles:
-        a, b, c = vertices[triangle]
-        low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
-        near = np.flatnonzero(((points >= low - slack) & (points <= high + slack)).all(1))
-        edges = np.stack([b - a, c - a], 1)
-        determinant = edges[0, 0] * edges[1, 1] - edges[0, 1] * edges[1, 0]
-        if not len(near) or abs(determinant) < 1e-12:
-            continue
-        inverse = np.array([[edges[1, 1], -edges[0, 1]], [-edges[1, 0], edges[0, 0]]]) / determinant
-        vw = (points[near] - a) @ inverse.T
-        inside = (vw >= -slack).all(1) & (vw.sum(1) <= 1 + slack)
-        at = near[inside]
-        found[at] = True
-        index[at] = triangle
-        weight[at] = np.column_stack([1 - vw[inside].sum(1), vw[inside]])
-    out = np.flatnonzero(~found)
-    nearest, share, distance = nearest_on_loop(points[out], vertices[list(FACE_OVAL)])
-    fade = np.exp(-((distance / reach) ** 2))
     oval = np.array(FACE_OVAL)
-    index[out] = np.column_stack([oval[nearest], np.roll(oval, -1)[nearest], oval[nearest]])
-    weight[out] = np.column_stack([(1 - share) * fade, share * fade, np.zeros(len(out))])
-    return Interpolation(index, weight.astype(np.float32))
-
-
-def nearest_on_loop(points: NDArray, loop: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Nearest point on a closed polygon (L, 2) for points (P, 2).
-
-    Returns the segment index (P,), the share 0..1 along it (P,) and the distance (P,).
-    """
-    start, step = loop, np.roll(loop, -1, 0) - loop
-    share = ((points[:, None] - start) * step).sum(-1) / np.maximum((step * step).sum(-1), 1e-12)
-    share = np.clip(share, 0, 1)
-    distance = np.linalg.norm(points[:, None] - start - share[..., None] * step, axis=-1)
-    best = distance.argmin(1)
-    rows = np.arange(len(points))
-    return best, share[rows, best], distance[rows, best]
+    edge = outline(points, vertices[oval])
+    index = np.column_stack(
+        [oval[edge.segment], np.roll(oval, -1)[edge.segment], oval[edge.segment]]
+    )
+    weight = np.column_stack([1 - edge.share, edge.share, np.zeros(len(points))])
+    corner = vertices[triangles]
+    sides = np.stack([corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]], -1)
+    solid = np.abs(np.linalg.det(sides)) > 1e-9
+    triangles, corner, inverse = triangles[solid], corner[solid], np.linalg.inv(sides[solid])
+    within = np.flatnonzero(edge.distance == 0)
+    low, high = corner.min(1), corner.max(1)
+    for at in np.array_split(within, max(1, len(within) // 64)):
+        # grid points come in rows: few triangles are near a short stretch of one
+        here = points[at]
+        near = np.flatnonzero(((low <= here.max(0)) & (high >= here.min(0))).all(1))
+        away = here - corner[near, :1]
+        local = away @ inverse[near].swapaxes(1, 2)
+        inside = (local >= -1e-6).all(-1) & (local.sum(-1) <= 1 + 1e-6)
+        found = inside.any(0)
+        first = inside.argmax(0)[found]
+        picked = local[first, np.flatnonzero(found)]
+        index[at[found]] = triangles[near[first]]
+        weight[at[found]] = np.column_stack([1 - picked.sum(1), picked])
+    return Interpolation(index, weight.astype(np.float32), edge.distance)
 
 
 @dataclass(frozen=True)

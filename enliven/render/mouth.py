@@ -181,7 +181,7 @@ def teeth_picture(upper: bool, tooth: NDArray, gum: NDArray) -> NDArray[np.float
     """A row of teeth with its gum, (h, w, 4), edge of the row at the bottom if upper, else top."""
     widths = UPPER_WIDTHS_MM if upper else LOWER_WIDTHS_MM
     heights = UPPER_HEIGHTS_MM if upper else LOWER_HEIGHTS_MM
-    over, gum_mm = 3, 4.0
+    over, gum_mm = 2, 4.0
     px = TEXTURE_PX_PER_MM * over
     half, tall = sum(widths) * px, (max(heights) + gum_mm) * px
     shape = (int(tall), int(2 * half))

@@ -26,6 +26,7 @@ from enliven.render.mesh import (
     MOUTH,
     RIGHT_EYE,
     RIGHT_IRIS,
+    outline,
 )
 from enliven.render.mouth import build_mouth, draw_mouth, seal_line
 from enliven.render.opening import Place, Slit, compose, cut_slit, draw_skin, place
@@ -82,12 +83,9 @@ class Renderer:
         self.mask = mask
         grid = Grid.over(self.region, SKIN_STEP * face.iod_px)
         self.skin = cut_sheet(face, grid, self.region)
-        outline = landmarks[list(FACE_OVAL), :2].astype(np.float32).reshape(-1, 1, 2)
-        on_face = [cv2.pointPolygonTest(outline, (float(x), float(y)), False) >= 0
-                   for x, y in grid.points().reshape(-1, 2)]  # fmt: skip
-        self.turn_limits = find_limits(
-            self.skin, face.pose, np.reshape(on_face, (grid.rows, grid.columns))
-        )
+        edge = outline(grid.points().reshape(-1, 2), face.landmarks[list(FACE_OVAL)])
+        on_face = (edge.distance == 0).reshape(grid.rows, grid.columns)
+        self.turn_limits = find_limits(self.skin, face.pose, on_face)
         self.mouth_slit = cut_slit(face, MOUTH, self.region, (0.52, 0.34, 0.70), 0.0)
         self.mouth = build_mouth(face, self.mouth_slit, portrait.rest[group_slice("expression")])
         self.eyes: list[tuple[Slit, Eyeball]] = []
