@@ -30,6 +30,7 @@ clean:
 	@touch $@
 
 .venv/.test: .venv/.base
+	@$(BIN)/python -m pip install -qq --constraint constraints.txt torch >&2
 	@$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[test]' >&2
 	@touch $@
 

@@ -42,7 +42,7 @@ class Options:
     """How to animate.  Everything that changes the result, but for the inputs, is here.
 
     fps: frames a second, also "30000/1001"; None: the driving video's rate, else 25.
-    size: longer side in px; None: the photo's own.
+    size: longer side in px, 64 to 4096; None: the photo's own, up to 2048.
     crop: show a square around head and shoulders instead of the whole photo.
     transparent: keep the person only (needs an output format with alpha).
     seed: of everything random: blinks, head movement.

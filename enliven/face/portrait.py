@@ -1,6 +1,7 @@
 """A photo becomes a Portrait: face, pose, matte and the expression it was taken with."""
 
 import hashlib
+import logging
 from pathlib import Path
 from typing import TypeGuard
 
@@ -22,6 +23,8 @@ from enliven.geometry import (
 )
 from enliven.media.image import read_image
 from enliven.types import CHANNELS, Portrait, group_slice
+
+log = logging.getLogger("enliven")
 
 MIN_EYES_PX = 32.0  # outer eye corners; below, a mouth is under a dozen pixels wide
 MAX_YAW_DEG = 50.0  # beyond, the far eye and lip corner are guesses
@@ -47,6 +50,8 @@ def load_portrait(
         digest = hashlib.sha256(pixels.tobytes()).hexdigest()
     else:
         photo = read_image(source)
+        for note in photo.notes:
+            log.warning(note)
         pixels, alpha, path, digest = photo.pixels, photo.alpha, photo.path, photo.digest
     landmarks, confidence = track_image(pixels, face, face_box)
     camera = nominal_camera(landmarks)

@@ -93,7 +93,7 @@ def track_image(
         raise NoFaceFound(
             f"the likeliest face, near x {region.x:.0f}, y {region.y:.0f} px, is too unclear to "
             f"measure (certainty {confidence:.2f}, {PRESENT} needed); use a sharper, more "
-            "frontal picture, or point at the face with a face box"
+            "frontal picture, or point at the face with a face box (--face-box)"
         )
     return landmarks, confidence
 
@@ -236,7 +236,7 @@ def _nothing_found(image: NDArray[np.uint8]) -> str:
     )  # fmt: skip
     return (
         f"no face was found in the picture of {width} x {height} px ({seen}); use a picture in "
-        "which a face looks towards the camera, or point at it with a face box"
+        "which a face looks towards the camera, or point at it with a face box (--face-box)"
     )
 
 

@@ -5,6 +5,7 @@ and eyes are slits in it, drawn again on finer grids as an upper and a lower she
 or eyeball.  Every pixel of skin is resampled from the photo exactly once.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -38,11 +39,15 @@ SKIN_STEP = 0.05  # grid step of the whole moving region, IOD
 REGION = (2.6, 2.7, 3.6)  # IOD the moving region reaches sideways, up and down from the face
 BODY_SHARE = 0.5  # how much of the head's shift the shoulders take over
 SIZE_RANGE = (64, 4096)
+OWN_SIZE_LIMIT = 2048
+
+log = logging.getLogger("enliven")
 
 
 @dataclass(frozen=True)
 class RenderOptions:
-    """size: longer side of the output in px, 64 to 4096; None keeps the photo's own.
+    """size: longer side of the output in px, 64 to 4096; None keeps the photo's own up to 2048,
+    beyond which drawing and encoding take longer than anybody likes to wait.
 
     crop: show a square around head and shoulders instead of the whole photo.
     transparent: frames carry a fourth channel, the person's straight alpha.
@@ -62,8 +67,11 @@ def framed(portrait: Portrait, options: RenderOptions) -> Portrait:
     """The portrait cropped and scaled as the output will show it."""
     height, width = portrait.image.shape[:2]
     box = head_box(portrait) if options.crop else (0.0, 0.0, float(width), float(height))
-    scale = 1.0 if options.size is None else options.size / max(box[2:])
-    scale = min(scale, SIZE_RANGE[1] / max(box[2:]))
+    longer = max(box[2:])
+    scale = (options.size or min(longer, OWN_SIZE_LIMIT)) / longer
+    if scale < 1 and options.size is None:
+        log.warning("the longer side of the picture, %d px, is drawn at %d px; ask for size %d "
+                    "to keep it", longer, OWN_SIZE_LIMIT, min(longer, SIZE_RANGE[1]))  # fmt: skip
     size = (max(2, round(box[2] * scale)), max(2, round(box[3] * scale)))
     return reframe(portrait, box, size)
 
