@@ -25,7 +25,7 @@ from enliven.metrics.lips import (
     OUTER_GAPS,
     head_shape,
 )
-from enliven.motion.audio import FEATURES, SAMPLE_RATE, analyse, features
+from enliven.motion.audio import FEATURES, MEL_BANDS, SAMPLE_RATE, analyse, features
 from enliven.motion.controls import CONTROLS, control_matrix, controls_of
 from enliven.train.speech_net import REACH, STRIDE
 from enliven.types import MOTION_FPS
@@ -246,11 +246,13 @@ def seed_of(*parts: object) -> int:
 
 
 def batches(
-    examples: Sequence[Example], size: int, frames: int, seed: int
+    examples: Sequence[Example], size: int, frames: int, seed: int, hide: float
 ) -> Iterator[tuple[Array, Array, Array]]:
     """Endless (features (B, FEATURES, F), controls (B, K, T), shape (B, T, P)).
 
-    Speakers count alike, save that none has more than half; noise is one in twenty.
+    Speakers count by the root of their clips, and none more than half; noise is one in twenty.
+    hide: share of rows that hear the phone scores only.  Bands tell voices apart, phones do not:
+    what was learned without bands carries over to new voices.
     """
     rng = np.random.default_rng(seed)
     by_speaker: dict[str, list[Example]] = {}
@@ -278,5 +280,6 @@ def batches(
                 item.shape[at : at + frames],
             )
         # a speaker's level against the background, and the odd lost band
-        heard[:, :, :40] += rng.normal(0, 0.1, (size, 1, 40)).astype(np.float32)
+        heard[:, :, :MEL_BANDS] += rng.normal(0, 0.1, (size, 1, MEL_BANDS))
+        heard[rng.random(size) < hide, :, :MEL_BANDS] = 0
         yield heard.transpose(0, 2, 1), controls.transpose(0, 2, 1), shape
