@@ -12,7 +12,7 @@ from enliven.face.head import load_head  # noqa: E402
 from enliven.metrics.lips import measure_shape  # noqa: E402
 from enliven.motion.audio import FEATURES, MEL_BANDS, SAMPLE_RATE  # noqa: E402
 from enliven.motion.controls import CONTROLS, control_matrix  # noqa: E402
-from enliven.train.speech import SCALES, Config, train  # noqa: E402
+from enliven.train.speech import SCALES, Config, Member, train  # noqa: E402
 from enliven.train.speech_data import (  # noqa: E402
     MEASURES,
     Clip,
@@ -135,11 +135,11 @@ def test_batches_repeat_and_hide_the_bands() -> None:
 
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path) -> None:
     examples = [example(clip("a", "one")), example(clip("b", "two", seed=1))]
-    config = Config(steps=50, batch=2, frames=8, width=8, hide=(0.5,), drop=(0.1,))
+    member = Member(width=8, steps=50, hide=0.5, drop=0.1)
+    config = Config(members=(member,), batch=2, frames=8)
     whole = train(examples, config, 0, tmp_path / "whole.pt")
-    stopped = Config(**{**config.__dict__})
     half = tmp_path / "half.pt"
-    train(examples, stopped, 0, half, stop=20)
-    resumed = train(examples, stopped, 0, half)
+    train(examples, config, 0, half, stop=20)
+    resumed = train(examples, config, 0, half)
     for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b)

@@ -41,38 +41,51 @@ SCALES = (0.05, 0.05, 0.02, 0.008, 0.025)  # typical deviation of each of MEASUR
 
 
 @dataclass(frozen=True)
+class Member:
+    """One network of the ensemble and how it is trained."""
+
+    width: int
+    steps: int
+    hide: float  # share of examples whose log-mel bands it is denied
+    drop: float  # share of features dropped inside
+
+
+# Small networks that hear little but phones carry over best to new voices, a larger one on all
+# features tells most where a voice is like those of the training clips; the mean is better than
+# any.  All are trained briefly: with more steps they learn their few speakers by heart.
+MEMBERS = (
+    Member(width=64, steps=300, hide=1.0, drop=0.5),
+    Member(width=64, steps=300, hide=1.0, drop=0.5),
+    Member(width=64, steps=600, hide=0.5, drop=0.3),
+    Member(width=128, steps=900, hide=0.2, drop=0.3),
+    Member(width=128, steps=900, hide=0.2, drop=0.3),
+)
+
+
+@dataclass(frozen=True)
 class Config:
-    steps: int = 450  # few: with more the network learns its speakers by heart
+    members: tuple[Member, ...] = MEMBERS
     batch: int = 24
     frames: int = 56  # motion frames of a training window
     rate: float = 1.5e-3  # peak learning rate
-    # networks averaged in the exported model: how often each is denied the log-mel bands
-    hide: tuple[float, ...] = (1.0, 1.0, 0.5)
-    drop: tuple[float, ...] = (0.5, 0.5, 0.4)  # features dropped inside each
     voices: int = 12  # other voices made of each clip of a speaker with few clips
     big_speaker: int = 300  # clips used of a speaker with many, each in two voices
     seed: int = 0
-    width: int = 176
 
 
 def make_examples(clips: Sequence[Clip], config: Config) -> list[Example]:
     """Every clip in its own and in other voices, and noise to rest in."""
     examples = []
-    counts: dict[str, int] = {}
-    for clip in clips:
-        counts[clip.speaker] = counts.get(clip.speaker, 0) + 1
-    used: dict[str, int] = {}
-    for clip in clips:
-        used[clip.speaker] = used.get(clip.speaker, 0) + 1
-        if used[clip.speaker] > config.big_speaker:
-            continue
-        known = counts[clip.speaker]
-        voices = config.voices if known < 20 else 5 if known < 100 else 1
-        examples.append(example(clip))
-        examples += [
-            example(clip, np.random.default_rng(seed_of(config.seed, clip.name, voice)))
-            for voice in range(voices)
-        ]
+    for speaker in sorted({clip.speaker for clip in clips}):
+        own = [clip for clip in clips if clip.speaker == speaker]
+        voices = config.voices if len(own) < 20 else 5 if len(own) < 100 else 1
+        kept = np.linspace(0, len(own) - 1, min(len(own), config.big_speaker)).round().astype(int)
+        for clip in (own[i] for i in kept):
+            examples.append(example(clip))
+            examples += [
+                example(clip, np.random.default_rng(seed_of(config.seed, clip.name, voice)))
+                for voice in range(voices)
+            ]
     rng = np.random.default_rng(seed_of(config.seed, "noise"))
     return examples + [silent_example(rng) for _ in range(60)]
 
@@ -80,7 +93,7 @@ def make_examples(clips: Sequence[Clip], config: Config) -> list[Example]:
 def train(
     examples: Sequence[Example],
     config: Config,
-    member: int,
+    number: int,
     checkpoint: Path,
     stop: int | None = None,
 ) -> SpeechNet:
@@ -88,12 +101,13 @@ def train(
 
     stop: step to stop at, as if interrupted there.
     """
-    seed = seed_of(config.seed, member)
+    member = config.members[number]
+    seed = seed_of(config.seed, number)
     torch.manual_seed(seed)
-    net = SpeechNet(Sizes(config.width, config.drop[member]))
+    net = SpeechNet(Sizes(member.width, member.drop))
     optimizer = torch.optim.AdamW(net.parameters(), config.rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.rate, total_steps=config.steps, pct_start=0.1
+        optimizer, config.rate, total_steps=member.steps, pct_start=0.1
     )
     done = 0
     if checkpoint.exists():
@@ -109,8 +123,8 @@ def train(
     scale = torch.tensor(SCALES)
     net.train()
     started, average = time.time(), 0.0
-    source = batches(examples, config.batch, config.frames, seed, config.hide[member])
-    for step in range(config.steps):
+    source = batches(examples, config.batch, config.frames, seed, member.hide)
+    for step in range(member.steps):
         heard, controls, shape = (torch.from_numpy(np.ascontiguousarray(x)) for x in next(source))
         if step < done:  # the same batches as in a run that was never stopped
             continue
@@ -121,9 +135,9 @@ def train(
         optimizer.step()
         schedule.step()
         average += (loss.item() - average) * max(0.02, 1 / (step - done + 1))
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 in (stop, config.steps):
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 in (stop, member.steps):
             seconds = time.time() - started
-            print(f"member {member} step {step + 1} loss {average:.3f} {seconds:.0f} s", flush=True)
+            print(f"member {number} step {step + 1} loss {average:.3f} {seconds:.0f} s", flush=True)
             hidden = checkpoint.with_suffix(".part")
             torch.save({"config": asdict(config), "step": step + 1, "net": net.state_dict(),
                         "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(),
@@ -131,7 +145,7 @@ def train(
             hidden.replace(checkpoint)
         if step + 1 == stop:
             break
-    if config.hide[member] == 1:  # never heard the bands, so it must not start to now
+    if member.hide == 1:  # never heard the bands, so it must not start to now
         with torch.no_grad():
             net.hear[0].weight[:, :MEL_BANDS] = 0
     return net.eval()
@@ -160,17 +174,17 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of one folder a speaker")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--clips", type=Path, help="tracked clips of an earlier run")
     parser.add_argument("--hold-out", default="", help="speakers or speaker/clip, to test on")
     parser.add_argument("--export", type=Path, help="write the trained networks to this .onnx")
     parser.add_argument("--threads", type=int, default=2)
-    for name in ("steps", "seed"):
-        parser.add_argument(f"--{name}", type=int, default=getattr(Config, name))
+    parser.add_argument("--seed", type=int, default=Config.seed)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    config = Config(steps=options.steps, seed=options.seed)
+    config = Config(seed=options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
 
-    clips = prepare(options.data, options.out / "clips")
+    clips = prepare(options.data, options.clips or options.out / "clips")
     held = set(options.hold_out.split(","))
     tested = [c for c in clips if held & {c.speaker, f"{c.speaker}/{c.name}"}]
     trained = [c for c in clips if not held & {c.speaker, f"{c.speaker}/{c.name}"}]
@@ -179,7 +193,8 @@ def main() -> None:
         stored.write_bytes(pickle.dumps(make_examples(trained, config), protocol=5))
     examples = pickle.loads(stored.read_bytes())
     members = [
-        train(examples, config, m, options.out / f"member{m}.pt") for m in range(len(config.hide))
+        train(examples, config, number, options.out / f"member{number}.pt")
+        for number in range(len(config.members))
     ]
     if tested:
         rows = evaluate(members, [example(c) for c in tested])

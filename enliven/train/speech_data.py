@@ -36,6 +36,7 @@ POINTS = tuple(sorted({p for ring in LIP_RINGS_UPPER + LIP_RINGS_LOWER for p in 
                       | {CHIN, 148, 377, 200, 199, 175, 18, 2, 164, 205, 425}))  # fmt: skip
 MEASURES = ("aperture", "height", "width", "protrusion", "chin")
 VIDEO = {".mp4", ".mpg", ".mov", ".mkv", ".webm", ".avi"}
+SHARE = 0.5  # power of its number of clips by which a speaker is drawn
 TYPICAL_SPREAD = 0.05  # deviation of the aperture in speech, IOD; speakers are scaled to it
 
 
@@ -260,7 +261,7 @@ def batches(
         by_speaker.setdefault(item.speaker, []).append(item)
     silent = by_speaker.pop("noise", [])
     names = sorted(by_speaker)
-    share = np.array([len({e.name for e in by_speaker[n]}) for n in names], float) ** 0.5
+    share = np.array([len({e.name for e in by_speaker[n]}) for n in names], float) ** SHARE
     share = np.minimum(share, share.sum() / 2)
     share /= share.sum()
     needed = 2 * REACH + STRIDE * (frames - 1) + 1

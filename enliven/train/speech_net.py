@@ -30,7 +30,7 @@ REACH = 2 + 2 + 4 + STRIDE * sum(DILATIONS)
 
 @dataclass(frozen=True)
 class Sizes:
-    width: int = 176  # C
+    width: int = 64  # C
     drop: float = 0.2  # of features between layers, in training only
 
 
