@@ -15,9 +15,7 @@ Two clips carry sound that is late or early by a measured number of frames; they
 """
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +23,7 @@ import onnxruntime
 import pocketsphinx
 from numpy.typing import NDArray
 
-from enliven.drive import from_speech
+from enliven.drive import retarget
 from enliven.face.head import load_head
 from enliven.face.portrait import load_portrait
 from enliven.face.track import track_video
@@ -36,7 +34,7 @@ from enliven.motion.audio import SAMPLE_RATE, analyse
 from enliven.motion.generator import Generator
 from enliven.motion.prosody import smooth
 from enliven.render.renderer import render
-from enliven.types import MOTION_FPS, Motion
+from enliven.types import CHANNELS, MOTION_FPS, Motion
 
 Array = NDArray[np.floating]
 
@@ -83,16 +81,11 @@ def motion_aperture(motion: Motion) -> Array:
     return measure_shape(shapes).aperture
 
 
-def video_aperture(path: Path, speech: Speech, frames: int) -> Array:
+def video_aperture(path: Path, spoken: Motion) -> Array:
     """The clip's first frame made to speak, rendered, and tracked like any video."""
-    first = next(iter(read_frames(path).frames))
-    portrait = load_portrait(first)
-    motion = from_speech(speech)(portrait, seed=0)
-
-    def made() -> Iterator[NDArray[np.uint8]]:
-        yield from islice(render(portrait, motion), frames)
-
-    return lip_measures(track_video(made(), fps=MOTION_FPS).landmarks).aperture
+    portrait = load_portrait(next(iter(read_frames(path).frames)))
+    motion = retarget(spoken, portrait, np.zeros(len(CHANNELS)))
+    return lip_measures(track_video(render(portrait, motion), fps=MOTION_FPS).landmarks).aperture
 
 
 def loudness(speech: Speech, frames: int) -> Array:
@@ -139,15 +132,16 @@ def measure(path: Path, folds: list[tuple[Generator, set[str]]], videos: bool) -
     real = real[:frames]
     other = unseen_generator(path, folds)
     generator = other or Generator.load()
-    motion = motion_aperture(generator.generate(speech.samples, seconds=frames / MOTION_FPS))
-    video = video_aperture(path, speech, frames) if videos else np.zeros(frames)
+    spoken = generator.generate(speech.samples, seconds=frames / MOTION_FPS)
+    motion = motion_aperture(spoken)
+    video = video_aperture(path, spoken) if videos else np.zeros(frames)
     wild = not path.stem.startswith(KNOWN_SPEAKERS_FIRST)
     return Row(
         name=path.stem,
         loudness=correlation(real, loudness(speech, frames)),
         phones=correlation(real, phone_openness(speech, frames)),
         motion=correlation(real, motion),
-        video=correlation(real[: len(video)], video),
+        video=correlation(real, video),
         late=best_lag(real, motion, 8)[0],
         unseen=other is not None or wild,
     )

@@ -263,8 +263,10 @@ def blinks(voice: Prosody, jumps: Array, rng: np.random.Generator, rate: float |
         after = np.arange(first, last) / MOTION_FPS - middle
         down = 1 + (after + BLINK_SHUT / 2) / (BLINK_CLOSE * tempo)
         up = 1 - (after - BLINK_SHUT / 2) / (BLINK_OPEN * tempo)
-        x = np.minimum(down, up).clip(0, 1)
-        closed[first:last] = np.maximum(closed[first:last], x * x * (3 - 2 * x))
+        down, up = down.clip(0, 1), up.clip(0, 1)
+        # lids fall evenly and come up in a rush that slackens
+        shape = np.minimum(down * down * (3 - 2 * down), up**1.6)
+        closed[first:last] = np.maximum(closed[first:last], shape)
     return closed
 
 
