@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from enliven.motion.audio import (
+    CEPSTRA,
     FEATURES,
     FRAME_RATE,
     MEL_BANDS,
@@ -95,7 +96,7 @@ def test_acoustic_model_is_a_set_of_distributions() -> None:
     for weights in model.weights:
         for table in weights:
             # mixture weights were stored in steps of 10%
-            np.testing.assert_allclose(table.sum(0), 1.0, atol=0.12)
+            np.testing.assert_allclose(table.sum(1), 1.0, atol=0.12)
 
 
 def test_scores_equal_the_gaussian_mixture_written_out() -> None:
@@ -110,9 +111,9 @@ def test_scores_equal_the_gaussian_mixture_written_out() -> None:
         total = 0.0
         for s, x in enumerate(streams):
             own = slice(phone * 128, phone * 128 + 128)
-            log = x**2 @ model.square[s][:, own] + x @ model.linear[s][:, own]
-            log = log + model.offset[s][own]
-            total = total + np.log(np.exp(log) @ model.weights[s][phone])
+            square, linear, constant = np.split(model.gaussians[s][own], [CEPSTRA, 2 * CEPSTRA], 1)
+            log = square @ x**2 + linear @ x + constant[:, 0]
+            total = total + np.log(model.weights[s][phone] @ np.exp(log))
         return total.max()
 
     best = max(score(p) for p in range(42))

@@ -44,7 +44,8 @@ LIFTER = 22
 PREEMPHASIS = 0.97
 SCORE_RANGE = 30.0  # nats; phones less likely than this against the best are all the same
 
-CHUNK = 2000  # frames analysed at once
+CHUNK = 2000  # frames whose spectra are computed at once
+PHONE_CHUNK = 256  # frames whose phones are scored at once, 64 KB each
 
 
 def _mel(hz: NDArray | float) -> NDArray:
@@ -160,16 +161,14 @@ class AcousticModel:
     """Gaussians of a phonetically tied acoustic model, arranged for matrix products.
 
     phones: names of the P phones.
-    square, linear: for each stream (CEPSTRA, P * D), D Gaussians a phone; offset (P * D,).
-    ``x**2 @ square + x @ linear + offset`` are the logs of all Gaussians of a stream.
-    weights: for each stream and phone (D, senones), mixture weights of all its states in
+    gaussians: for each stream (P * D, 2 * CEPSTRA + 1), D Gaussians a phone, so that
+    ``gaussians @ [x**2, x, 1]`` are the logs of their densities at x.
+    weights: for each stream and phone (senones, D), mixture weights of all its states in
     whatever context.
     """
 
     phones: tuple[str, ...]
-    square: tuple[Array, ...]
-    linear: tuple[Array, ...]
-    offset: tuple[Array, ...]
+    gaussians: tuple[Array, ...]
     weights: tuple[tuple[Array, ...], ...]
 
 
@@ -257,20 +256,17 @@ def acoustic_model() -> AcousticModel:
     precisions: Array = (1.0 / variances).astype(np.float32)
     phones, senones = _read_phones(folder / "mdef")
     log_weights = _read_weights(folder / "sendump")
-    square: list[Array] = []
-    linear: list[Array] = []
-    offset: list[Array] = []
+    gaussians: list[Array] = []
     weights: list[tuple[Array, ...]] = []
     for stream in range(means.shape[1]):
         mean = means[:, stream].reshape(-1, CEPSTRA)
         precision = precisions[:, stream].reshape(-1, CEPSTRA)
-        square.append(np.ascontiguousarray(-0.5 * precision.T))
-        linear.append(np.ascontiguousarray((mean * precision).T))
-        constants = 0.5 * (np.log(precision / (2 * np.pi)) - mean**2 * precision).sum(1)
-        offset.append(constants.astype(np.float32))
+        constant = 0.5 * (np.log(precision / (2 * np.pi)) - mean**2 * precision).sum(1)
+        parts = (-0.5 * precision, mean * precision, constant[:, None])
+        gaussians.append(np.concatenate(parts, 1, dtype=np.float32))
         table = np.exp(-0.1024 * log_weights[stream].astype(np.float32))
-        weights.append(tuple(np.ascontiguousarray(table[:, own]) for own in senones))
-    return AcousticModel(phones, tuple(square), tuple(linear), tuple(offset), tuple(weights))
+        weights.append(tuple(np.ascontiguousarray(table[:, own].T) for own in senones))
+    return AcousticModel(phones, tuple(gaussians), tuple(weights))
 
 
 def phone_scores(sound: Sound, start: int = 0, stop: int | None = None) -> Array:
@@ -285,18 +281,16 @@ def phone_scores(sound: Sound, start: int = 0, stop: int | None = None) -> Array
     cepstra = sound.cepstra[around]
     at = [cepstra[3 + k : 3 + k + count] for k in range(-3, 4)]  # at[3 + k] is k frames later
     streams = (at[3], at[5] - at[1], (at[6] - at[2]) - (at[4] - at[0]))
-    gaussians = []
-    for x, square, linear, offset in zip(
-        streams, model.square, model.linear, model.offset, strict=True
-    ):
-        log = x**2 @ square + x @ linear + offset
-        log -= log.max(1, keepdims=True)
-        gaussians.append(np.exp(log, out=log).reshape(count, len(model.phones), -1))
-    scores = np.empty((count, len(model.phones)), np.float32)
+    densities = []
+    for x, gaussians in zip(streams, model.gaussians, strict=True):
+        log = gaussians @ np.concatenate([x**2, x, np.ones((count, 1), np.float32)], 1).T
+        log -= log.max(0)
+        densities.append(np.exp(log, out=log).reshape(len(model.phones), -1, count))
+    scores = np.empty((len(model.phones), count), np.float32)
     for phone in range(len(model.phones)):
-        mixtures = (g[:, phone] @ w[phone] for g, w in zip(gaussians, model.weights, strict=True))
-        scores[:, phone] = sum(np.log(m + 1e-38) for m in mixtures).max(1)
-    return np.maximum(scores - scores.max(1, keepdims=True), -SCORE_RANGE)
+        mixtures = (w[phone] @ d[phone] for d, w in zip(densities, model.weights, strict=True))
+        scores[phone] = sum(np.log(m + 1e-38) for m in mixtures).max(0)
+    return np.maximum(scores - scores.max(0), -SCORE_RANGE).T
 
 
 FEATURES = MEL_BANDS + 42
@@ -306,7 +300,8 @@ def features(sound: Sound, start: int = 0, stop: int | None = None) -> Array:
     """What the network hears in frames start to stop, (n, FEATURES), each of order one."""
     stop = len(sound) if stop is None else stop
     bands = (sound.bands[start:stop] - sound.spectrum) / 3.0
-    pieces = [phone_scores(sound, at, min(at + CHUNK, stop)) for at in range(start, stop, CHUNK)]
+    starts = range(start, stop, PHONE_CHUNK)
+    pieces = [phone_scores(sound, at, min(at + PHONE_CHUNK, stop)) for at in starts]
     return np.concatenate([bands, 1.0 + np.concatenate(pieces) / 10.0], 1)
 
 
