@@ -24,7 +24,8 @@ from enliven.train.speech_data import (  # noqa: E402
     resting_frames,
     silent_example,
 )
-from enliven.train.speech_net import REACH, STRIDE, Sizes, SpeechNet, speech_loss, to_onnx  # noqa: E402
+from enliven.train.speech_net import REACH, STRIDE, Sizes, SpeechNet, speech_loss  # noqa: E402
+from enliven.train.speech_onnx import to_onnx  # noqa: E402
 
 
 def clip(name: str = "c", speaker: str = "s", seconds: float = 3.0, seed: int = 0) -> Clip:

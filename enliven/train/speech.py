@@ -34,7 +34,8 @@ from enliven.train.speech_data import (
     seed_of,
     silent_example,
 )
-from enliven.train.speech_net import REACH, Sizes, SpeechNet, speech_loss, to_onnx
+from enliven.train.speech_net import REACH, Sizes, SpeechNet, speech_loss
+from enliven.train.speech_onnx import to_onnx
 
 SAVE_EVERY = 50  # steps
 SCALES = (0.05, 0.05, 0.02, 0.008, 0.025)  # typical deviation of each of MEASURES, IOD

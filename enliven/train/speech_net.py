@@ -1,4 +1,4 @@
-"""The network from speech features to lower-face expression, its loss and its ONNX file.
+"""The network from speech features to lower-face expression, and its loss.
 
 B batch, F feature frames at 100 Hz, T motion frames at 25 Hz, K controls, C width.
 
@@ -6,15 +6,9 @@ A temporal convolution without padding: a motion frame sees REACH feature frames
 side and nothing else, so a long file can be computed in pieces that equal the whole.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import onnx
 import torch
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -127,75 +121,3 @@ def speech_loss(
         level.mean() + 0.5 * unlike.mean() + 0.5 * (velocity * importance).sum(-1).mean()
         + contour + 0.5 * named + 0.2 * meeting
     )  # fmt: skip
-
-
-def to_onnx(members: Sequence[SpeechNet], settings: dict[str, str]) -> onnx.ModelProto:
-    """One graph that averages the networks: "features" (1, FEATURES, F) -> "controls" (1, K, T)
-    and "closed" (1, 1, T), the probability that the lips are closed.
-
-    Weights are stored in half precision and widened when loaded.  Written node by node:
-    the graph stays small and readable, and no exporter is needed.
-    """
-    nodes: list[onnx.NodeProto] = []
-    weights: list[onnx.TensorProto] = []
-
-    def node(kind: str, inputs: list[str], **attributes: Any) -> str:
-        name = f"t{len(nodes)}"
-        nodes.append(helper.make_node(kind, inputs, [name], **attributes))
-        return name
-
-    def weight(value: NDArray, kind: type = np.float16) -> str:
-        name = f"w{len(weights)}"
-        weights.append(numpy_helper.from_array(np.ascontiguousarray(value, kind), name))
-        return node("Cast", [name], to=TensorProto.FLOAT) if kind is np.float16 else name
-
-    def tensor(parameter: Tensor) -> str:
-        return weight(parameter.detach().numpy())
-
-    def conv(x: str, layer: nn.Conv1d) -> str:
-        inputs = [x, tensor(layer.weight), tensor(layer.bias)]  # type: ignore[arg-type]
-        return node("Conv", inputs, strides=list(layer.stride), dilations=list(layer.dilation))
-
-    def silu(x: str) -> str:
-        return node("Mul", [x, node("Sigmoid", [x])])
-
-    def norm(x: str, layer: Norm) -> str:
-        inputs = [node("Transpose", [x], perm=[0, 2, 1]), tensor(layer.norm.weight),
-                  tensor(layer.norm.bias)]  # fmt: skip
-        normed = node("LayerNormalization", inputs, axis=-1, epsilon=layer.norm.eps)
-        return node("Transpose", [normed], perm=[0, 2, 1])
-
-    def part(x: str, start: int, stop: int, axis: int = 1) -> str:
-        ends = [weight(np.array([value]), np.int64) for value in (start, stop, axis)]
-        return node("Slice", [x, *ends])
-
-    controls, closed = [], []
-    for member in members:
-        x = "features"
-        for convolution, layer in zip(member.hear[:2], member.norms, strict=True):
-            x = norm(silu(conv(x, convolution)), layer)
-        x = silu(conv(x, member.hear[2]))
-        for block in member.blocks:
-            mixed = conv(silu(conv(norm(x, block.norm), block.mix)), block.out)
-            x = node("Add", [part(x, block.dilation, -block.dilation, 2), mixed])
-        x = conv(silu(norm(x, member.norm)), member.head)
-        sharp = weight(np.array(SHARPNESS), np.float32)
-        moved = node("Mul", [part(x, 0, -1), sharp])
-        controls.append(node("Div", [node("Softplus", [moved]), sharp]))
-        closed.append(node("Sigmoid", [part(x, -1, 2**31)]))
-    nodes.append(helper.make_node("Mean", controls, ["controls"]))
-    nodes.append(helper.make_node("Mean", closed, ["closed"]))
-    graph = helper.make_graph(
-        nodes,
-        "speech",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [1, FEATURES, "F"])],
-        [
-            helper.make_tensor_value_info("controls", TensorProto.FLOAT, [1, len(CONTROLS), "T"]),
-            helper.make_tensor_value_info("closed", TensorProto.FLOAT, [1, 1, "T"]),
-        ],
-        weights,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    helper.set_model_props(model, settings)
-    onnx.checker.check_model(model)
-    return model
