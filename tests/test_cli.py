@@ -211,6 +211,11 @@ def test_doctor() -> None:
     assert out[-1] == "everything needed works"
 
 
+def interruptible() -> None:
+    """In a child process: heed Ctrl-C, also where the test run itself was started to ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopping_leaves_nothing_behind(
@@ -220,7 +225,8 @@ def test_stopping_leaves_nothing_behind(
     voice = make_wav("long.wav", 60.0)
     before = names(tmp_path)
     command = [sys.executable, "-m", "enliven", "animate", str(photo), "-a", str(voice)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True,
+                          preexec_fn=interruptible) as process:  # fmt: skip
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("render: 10 %"):

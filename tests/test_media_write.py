@@ -399,6 +399,11 @@ def test_names(tmp_path, name):
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([name, wav.name])
 
 
+def interruptible():
+    """In a child process: heed Ctrl-C, also where the test run itself was started to ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c(tmp_path):
     """A real signal to a real process in the middle of its work."""
     script = """
@@ -414,7 +419,9 @@ def watched():
 write_video(sys.argv[1], watched(), 25)
 """
     command = [sys.executable, "-c", script, str(tmp_path / "a.mp4")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=interruptible
+    ) as process:
         assert process.stdout.readline() == b"running\n"
         process.send_signal(signal.SIGINT)
         assert b"KeyboardInterrupt" in process.communicate(timeout=20)[1]
