@@ -15,7 +15,7 @@ PITCH_WINDOW = 800  # samples, 50 ms: three periods of the lowest voice
 PITCH_FFT = 2048
 VOICED = 0.55  # normalised autocorrelation from which a frame counts as voiced
 SYLLABLE_SECONDS = 0.22  # stresses are at least this far apart
-PIECE = 2000  # motion frames whose pitch is measured at once
+PIECE = 64  # motion frames whose pitch is measured at once
 
 
 @dataclass(frozen=True)
