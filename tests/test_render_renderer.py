@@ -9,7 +9,8 @@ import pytest
 from enliven.errors import BadOption
 from enliven.face.portrait import load_portrait
 from enliven.geometry import rotation_from_angles, vector_from_rotation
-from enliven.render.renderer import Renderer, RenderOptions, moving_region, render
+from enliven.render.person import moving_region
+from enliven.render.renderer import Renderer, RenderOptions, render
 from enliven.types import INDEX, Motion, group_slice
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "portrait.jpg"

@@ -14,14 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enliven.errors import BadOption
-from enliven.geometry import CAMERA_DISTANCE, project, rotation_from_vector
+from enliven.geometry import project, rotation_from_vector
 from enliven.render.eyes import EYEBALL_RADIUS, Eyeball, build_eyeball, draw_eyeball
-from enliven.render.face import cut_sheet, describe_face
-from enliven.render.layers import cut_layers, face_cover, head_box, reframe
+from enliven.render.face import describe_face
+from enliven.render.layers import head_box, reframe
 from enliven.render.mesh import (
-    CHIN,
     FACE_OVAL,
-    FOREHEAD,
     LEFT_EYE,
     LEFT_IRIS,
     MOUTH,
@@ -31,13 +29,11 @@ from enliven.render.mesh import (
 )
 from enliven.render.mouth import build_mouth, draw_mouth, seal_line
 from enliven.render.opening import Place, Slit, compose, cut_slit, draw_skin, place
+from enliven.render.person import body_shift, cut_person, draw_person
 from enliven.render.turn import find_limits
-from enliven.render.warp import Grid, Pose, invert
-from enliven.types import CHANNELS, INDEX, Motion, Portrait, group_slice
+from enliven.render.warp import Pose
+from enliven.types import CHANNELS, Motion, Portrait, group_slice
 
-SKIN_STEP = 0.05  # grid step of the whole moving region, IOD
-REGION = (2.6, 2.7, 3.6)  # IOD the moving region reaches sideways, up and down from the face
-BODY_SHARE = 0.5  # how much of the head's shift the shoulders take over
 SIZE_RANGE = (64, 4096)
 OWN_SIZE_LIMIT = 2048
 
@@ -85,23 +81,17 @@ class Renderer:
         self.portrait = portrait
         landmarks = seal_line(portrait.image, portrait.landmarks, portrait.iod_px)
         self.face = face = describe_face(portrait, landmarks, portrait.basis, portrait.triangles)
-        self.region = x0, y0, x1, y1 = moving_region(portrait)
-        mask = np.maximum(portrait.mask, face_cover(landmarks, portrait.mask.shape))
-        self.layers = cut_layers(portrait.image[y0:y1, x0:x1], mask[y0:y1, x0:x1], face.iod_px)
-        self.mask = mask
-        grid = Grid.over(self.region, SKIN_STEP * face.iod_px)
-        self.skin = cut_sheet(face, grid, self.region)
-        edge = outline(grid.points().reshape(-1, 2), face.landmarks[list(FACE_OVAL)])
-        on_face = (edge.distance == 0).reshape(grid.rows, grid.columns)
-        self.turn_limits = find_limits(self.skin, face.pose, on_face)
-        self.mouth_slit = cut_slit(face, MOUTH, self.region, (0.52, 0.34, 0.70), 0.0)
+        self.person = cut_person(portrait, face, landmarks)
+        skin, region = self.person.skin, self.person.region
+        edge = outline(skin.places.reshape(-1, 2), face.landmarks[list(FACE_OVAL)])
+        on_face = (edge.distance == 0).reshape(skin.grid.rows, skin.grid.columns)
+        self.turn_limits = find_limits(skin, face.pose, on_face)
+        self.mouth_slit = cut_slit(face, MOUTH, region, (0.52, 0.34, 0.70), 0.0)
         self.mouth = build_mouth(face, self.mouth_slit, portrait.rest[group_slice("expression")])
         self.eyes: list[tuple[Slit, Eyeball]] = []
         for opening, iris in ((LEFT_EYE, LEFT_IRIS), (RIGHT_EYE, RIGHT_IRIS)):
-            slit = cut_slit(face, opening, self.region, (0.28, 0.24, 0.20), 0.012)
+            slit = cut_slit(face, opening, region, (0.28, 0.24, 0.20), 0.012)
             self.eyes.append((slit, build_eyeball(face, slit, iris)))
-        y, x = np.mgrid[0 : y1 - y0, 0 : x1 - x0].astype(np.float32)
-        self.pixels = np.dstack([x, y])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -118,9 +108,9 @@ class Renderer:
         weights = (values - rest)[group_slice("expression")].astype(np.float32)
         gaze = (values - rest)[group_slice("gaze")]
         pose = self._pose(values)
-        body_px = self._body(values, pose)
+        body_px = body_shift(self.portrait, values, pose)
         output = self.portrait.image.copy()
-        alpha = self._draw_person(output, weights, pose, body_px)
+        cover = draw_person(self.person, output, weights, pose, body_px)
         self._draw_mouth(output, weights, pose, body_px)
         for slit, eye in self.eyes:
             opacity = slit.opacity(
@@ -131,7 +121,12 @@ class Renderer:
                 skin = draw_skin(slit, self.face, where, weights, pose, body_px)
                 eyeball = draw_eyeball(eye, slit, where.target, gaze, pose)
                 compose(output, slit, where, skin, eyeball, opacity)
-        return output if alpha is None else np.dstack([output, alpha])
+        if not self.options.transparent:
+            return output
+        x0, y0, x1, y1 = self.person.region
+        alpha = self.person.mask.copy()
+        alpha[y0:y1, x0:x1] = np.rint(255 * cover).astype(np.uint8)
+        return np.dstack([output, alpha])
 
     def _pose(self, values: NDArray) -> Pose:
         portrait = self.portrait
@@ -142,33 +137,6 @@ class Renderer:
         turn = self.turn_limits.applied(turn)
         return Pose(turn @ portrait.rotation, portrait.translation + shift, portrait.focal_px,
                     portrait.centre_px)  # fmt: skip
-
-    def _body(self, values: NDArray, pose: Pose) -> NDArray[np.float32]:
-        """Shift (2,) px of the shoulders: they give way to the head and lift with the breath."""
-        head = project(pose.translation, pose.focal_px, pose.centre_px)
-        start = project(self.portrait.translation, pose.focal_px, pose.centre_px)
-        change = values - self.portrait.rest
-        lift = (change[INDEX["shoulderLeftUp"]] + change[INDEX["shoulderRightUp"]]) / 2
-        shift = BODY_SHARE * (head - start) - np.array([0, lift * self.portrait.iod_px])
-        return shift.astype(np.float32)
-
-    def _draw_person(self, output: NDArray[np.uint8], weights: NDArray, pose: Pose,
-                     body_px: NDArray) -> NDArray[np.uint8] | None:  # fmt: skip
-        x0, y0, x1, y1 = self.region
-        forward = self.skin.displacement(weights, pose, body_px)
-        source = self.skin.grid.to_pixels(invert(forward, self.skin.grid, self.skin.grid))
-        source += self.pixels
-        person = cv2.remap(self.layers.person, source, None, cv2.INTER_CUBIC,
-                           borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
-        cover = np.clip(person[..., 3], 0, 1)
-        shown = cv2.multiply(cv2.merge([1 - cover] * 3), self.layers.background)
-        colour = cv2.cvtColor(person, cv2.COLOR_RGBA2RGB)
-        output[y0:y1, x0:x1] = cv2.add(colour, shown, dtype=cv2.CV_8U)
-        if not self.options.transparent:
-            return None
-        alpha = self.mask.copy()
-        alpha[y0:y1, x0:x1] = np.rint(255 * cover).astype(np.uint8)
-        return alpha
 
     def _draw_mouth(self, output: NDArray[np.uint8], weights: NDArray, pose: Pose,
                     body_px: NDArray) -> None:  # fmt: skip
@@ -208,16 +176,6 @@ class Renderer:
         before = [self._to_pixels(p, still) - np.array(slit.box[:2]) for p in steps]
         after = [self._to_pixels(p, pose) - corner for p in steps]
         return cv2.getAffineTransform(np.array(before, np.float32), np.array(after, np.float32))
-
-
-def moving_region(portrait: Portrait) -> tuple[int, int, int, int]:
-    """x0, y0, x1, y1 px of all that may move: head, neck and shoulders."""
-    height, width = portrait.image.shape[:2]
-    x, y = portrait.landmarks[[FOREHEAD, CHIN], :2].mean(0)
-    iod = portrait.focal_px / CAMERA_DISTANCE
-    side, up, down = (reach * iod for reach in REGION)
-    x0, y0 = max(0, int(x - side)), max(0, int(y - up))
-    return x0, y0, min(width, int(x + side)), min(height, int(y + down))
 
 
 def render(portrait: Portrait, motion: Motion,

@@ -1,0 +1,79 @@
+"""The person as one sheet that bends and turns over a still, filled background."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from enliven.geometry import CAMERA_DISTANCE, project
+from enliven.render.face import Face, cut_sheet
+from enliven.render.layers import Layers, cut_layers, face_cover
+from enliven.render.mesh import CHIN, FOREHEAD
+from enliven.render.warp import Grid, Pose, Sheet, invert
+from enliven.types import INDEX, Portrait
+
+SKIN_STEP = 0.05  # grid step of the whole moving region, IOD
+REGION = (2.6, 2.7, 3.6)  # IOD the moving region reaches sideways, up and down from the face
+BODY_SHARE = 0.5  # how much of the head's shift the shoulders take over
+
+
+def moving_region(portrait: Portrait) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 px of all that may move: head, neck and shoulders."""
+    height, width = portrait.image.shape[:2]
+    x, y = portrait.landmarks[[FOREHEAD, CHIN], :2].mean(0)
+    iod = portrait.focal_px / CAMERA_DISTANCE
+    side, up, down = (reach * iod for reach in REGION)
+    x0, y0 = max(0, int(x - side)), max(0, int(y - up))
+    return x0, y0, min(width, int(x + side)), min(height, int(y + down))
+
+
+@dataclass(frozen=True)
+class Person:
+    """Everything of one portrait that moves, ready to be drawn.
+
+    region: x0, y0, x1, y1 px.  mask: (H, W) uint8, whose pixels of the photo are the person's.
+    pixels: (h, w, 2) px coordinates of the region within itself.
+    """
+
+    region: tuple[int, int, int, int]
+    mask: NDArray[np.uint8]
+    layers: Layers
+    skin: Sheet
+    pixels: NDArray[np.float32]
+
+
+def cut_person(portrait: Portrait, face: Face, landmarks: NDArray) -> Person:
+    """Cut the person out of the photo and lay the sheet over it."""
+    region = x0, y0, x1, y1 = moving_region(portrait)
+    mask = np.maximum(portrait.mask, face_cover(landmarks, portrait.mask.shape))
+    layers = cut_layers(portrait.image[y0:y1, x0:x1], mask[y0:y1, x0:x1], face.iod_px)
+    skin = cut_sheet(face, Grid.over(region, SKIN_STEP * face.iod_px), region)
+    y, x = np.mgrid[0 : y1 - y0, 0 : x1 - x0].astype(np.float32)
+    return Person(region, mask, layers, skin, np.dstack([x, y]))
+
+
+def body_shift(portrait: Portrait, values: NDArray, pose: Pose) -> NDArray[np.float32]:
+    """Shift (2,) px of the shoulders: they give way to the head and lift with the breath."""
+    head = project(pose.translation, pose.focal_px, pose.centre_px)
+    start = project(portrait.translation, pose.focal_px, pose.centre_px)
+    change = values - portrait.rest
+    lift = (change[INDEX["shoulderLeftUp"]] + change[INDEX["shoulderRightUp"]]) / 2
+    shift = BODY_SHARE * (head - start) - np.array([0, lift * portrait.iod_px])
+    return shift.astype(np.float32)
+
+
+def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pose: Pose,
+                body_px: NDArray) -> NDArray[np.float32]:  # fmt: skip
+    """Draw onto the output; returns the person's cover (h, w), 0 to 1, of the region."""
+    x0, y0, x1, y1 = person.region
+    forward = person.skin.displacement(weights, pose, body_px)
+    source = person.skin.grid.to_pixels(invert(forward, person.skin.grid, person.skin.grid))
+    source += person.pixels
+    drawn = cv2.remap(person.layers.person, source, None, cv2.INTER_CUBIC,
+                      borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    cover = np.clip(drawn[..., 3], 0, 1)
+    shown = cv2.multiply(cv2.merge([1 - cover] * 3), person.layers.background)
+    colour = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)
+    output[y0:y1, x0:x1] = cv2.add(colour, shown, dtype=cv2.CV_8U)
+    return cover
