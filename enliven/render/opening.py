@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enliven.render.face import Face, cut_sheet, smooth_step
+from enliven.render.fold import invert_visible, turn_direction
 from enliven.render.mesh import Opening, SlitFrame, slit_frame
-from enliven.render.warp import Grid, Pose, Sheet, invert, shifted
+from enliven.render.warp import Grid, Pose, Sheet, shifted
 
 STEP = 0.022  # grid step inside an opening's window, IOD
 OVERLAP_PX = 1.0  # the lower sheet reaches this far under the upper one, so that no gap shines
@@ -157,10 +158,11 @@ def draw_skin(slit: Slit, face: Face, where: Place, weights: NDArray, pose: Pose
               body_px: NDArray) -> Skin:  # fmt: skip
     """Resample both sheets for channel weights (52,) at a pose."""
     drawn = []
+    towards = turn_direction(pose.rotation, face.pose.rotation)
     for sheet, side, overlap in ((slit.upper, slit.side_upper, 0.0),
                                  (slit.lower, slit.side_lower, OVERLAP_PX)):  # fmt: skip
         forward = sheet.displacement(weights, pose, body_px)
-        source = where.target.to_pixels(invert(forward, sheet.grid, where.target))
+        source = where.target.to_pixels(invert_visible(forward, sheet.grid, where.target, towards))
         source += pixel_map(where.target)
         colour = cv2.remap(
             face.image, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE

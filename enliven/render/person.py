@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from enliven.geometry import CAMERA_DISTANCE, project
 from enliven.render.face import Face, cut_sheet
+from enliven.render.fold import invert_visible, turn_direction
 from enliven.render.layers import Layers, cut_layers, face_cover
 from enliven.render.mesh import CHIN, FOREHEAD
-from enliven.render.warp import Grid, Pose, Sheet, invert
+from enliven.render.warp import Grid, Pose, Sheet
 from enliven.types import INDEX, Portrait
 
 SKIN_STEP = 0.05  # grid step of the whole moving region, IOD
@@ -33,7 +34,8 @@ class Person:
     """Everything of one portrait that moves, ready to be drawn.
 
     region: x0, y0, x1, y1 px.  mask: (H, W) uint8, whose pixels of the photo are the person's.
-    pixels: (h, w, 2) px coordinates of the region within itself.
+    pixels: (h, w, 2) px coordinates of the region within itself.  rest: (3, 3) the head's rotation
+    in the photo.
     """
 
     region: tuple[int, int, int, int]
@@ -41,6 +43,7 @@ class Person:
     layers: Layers
     skin: Sheet
     pixels: NDArray[np.float32]
+    rest: NDArray[np.float64]
 
 
 def cut_person(portrait: Portrait, face: Face, landmarks: NDArray) -> Person:
@@ -50,7 +53,7 @@ def cut_person(portrait: Portrait, face: Face, landmarks: NDArray) -> Person:
     layers = cut_layers(portrait.image[y0:y1, x0:x1], mask[y0:y1, x0:x1], face.iod_px)
     skin = cut_sheet(face, Grid.over(region, SKIN_STEP * face.iod_px), region)
     y, x = np.mgrid[0 : y1 - y0, 0 : x1 - x0].astype(np.float32)
-    return Person(region, mask, layers, skin, np.dstack([x, y]))
+    return Person(region, mask, layers, skin, np.dstack([x, y]), portrait.rotation)
 
 
 def body_shift(portrait: Portrait, values: NDArray, pose: Pose) -> NDArray[np.float32]:
@@ -68,7 +71,9 @@ def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pos
     """Draw onto the output; returns the person's cover (h, w), 0 to 1, of the region."""
     x0, y0, x1, y1 = person.region
     forward = person.skin.displacement(weights, pose, body_px)
-    source = person.skin.grid.to_pixels(invert(forward, person.skin.grid, person.skin.grid))
+    towards = turn_direction(pose.rotation, person.rest)
+    grid = person.skin.grid
+    source = grid.to_pixels(invert_visible(forward, grid, grid, towards))
     source += person.pixels
     drawn = cv2.remap(person.layers.person, source, None, cv2.INTER_CUBIC,
                       borderMode=cv2.BORDER_REPLICATE)  # fmt: skip

@@ -1,4 +1,4 @@
-"""How far a head cut from one photo can turn before its skin folds over itself."""
+"""How far a head cut from one photo can turn before its skin smears."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from enliven.geometry import angles_from_rotation, rotation_from_angles
 from enliven.render.warp import Pose, Sheet
 
-SQUEEZE = 0.22  # skin pressed to less than this share of its area in the photo counts as folded
-SPREAD = 2.2  # and skin spread over more than this, as a smear
-WIDEST = np.radians([28.0, 22.0])  # yaw and pitch that are never exceeded
-KNEE = 0.75  # fraction of a limit that passes unchanged
+SPREAD = 2.2  # skin spread over more than this many times its area in the photo is a smear
+SMEARED = 0.03  # share of the face that may be
+WIDEST = np.radians([36.0, 24.0])  # yaw and pitch that are never exceeded
+PROFILE = np.radians(75.0)  # a head seen from farther round than this is all hair
+KNEE = 5 / 6  # fraction of a limit that passes unchanged
 
 
 @dataclass(frozen=True)
@@ -41,24 +42,25 @@ def _bend(angle: float, below: float, above: float) -> float:
 
 
 def find_limits(sheet: Sheet, pose: Pose, on_face: NDArray[np.bool_]) -> TurnLimits:
-    """Bisect for the turn at which 1% of the face (R, C) first counts as folded or smeared."""
+    """Bisect for the turn at which SMEARED of the face (R, C) is spread too thin."""
     limits = np.zeros((2, 2))
+    now = angles_from_rotation(pose.rotation)
     for row, widest in enumerate(WIDEST):
         for column, sign in enumerate((-1, 1)):
-            safe, folded = 0.0, float(widest)
-            if not _folds(sheet, pose, on_face, row, sign * widest):
-                safe = folded
-            while folded - safe > np.radians(0.5):
-                middle = (safe + folded) / 2
-                if _folds(sheet, pose, on_face, row, sign * middle):
-                    folded = middle
+            safe, bad = 0.0, max(0.0, min(float(widest), PROFILE - sign * float(now[row])))
+            if not _smears(sheet, pose, on_face, row, sign * bad):
+                safe = bad
+            while bad - safe > np.radians(0.5):
+                middle = (safe + bad) / 2
+                if _smears(sheet, pose, on_face, row, sign * middle):
+                    bad = middle
                 else:
                     safe = middle
             limits[row, column] = safe
     return TurnLimits(limits)
 
 
-def _folds(sheet: Sheet, pose: Pose, on_face: NDArray[np.bool_], row: int, angle: float) -> bool:
+def _smears(sheet: Sheet, pose: Pose, on_face: NDArray[np.bool_], row: int, angle: float) -> bool:
     turn = rotation_from_angles(*((angle, 0.0) if row == 0 else (0.0, angle)))
     turned = Pose(turn @ pose.rotation, pose.translation, pose.focal_px, pose.centre_px)
     weights = np.zeros(len(sheet.fields), np.float32)
@@ -67,5 +69,4 @@ def _folds(sheet: Sheet, pose: Pose, on_face: NDArray[np.bool_], row: int, angle
     down = np.gradient(places, step_y, axis=0)
     right = np.gradient(places, step_x, axis=1)
     area = right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0]
-    least, most = np.quantile(area[on_face], [0.01, 0.99])
-    return bool(least < SQUEEZE or most > SPREAD)
+    return bool((area[on_face] > SPREAD).mean() > SMEARED)
