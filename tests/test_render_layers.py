@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from enliven.render.layers import cut_layers, fill_hole, push_pull
+from enliven.render.fill import fill_hole
+from enliven.render.layers import push_pull
+from enliven.render.matte import cut_layers
 from enliven.render.mesh import FACE_OVAL, MOUTH, interpolation, outline, slit_frame
 
 

@@ -1,6 +1,6 @@
-"""Cut a photo into what moves and what stays: framing, person layer, filled background."""
+"""Framing of a photo, and what its layers are made with."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -58,72 +58,6 @@ def head_box(portrait: Portrait) -> tuple[float, float, float, float]:
             side, side)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Layers:
-    """A person over a still background: photo = person + (1 - alpha) * background, exactly.
-
-    person: (h, w, 4) float32, colour 0..255 already times alpha, then alpha 0..1.
-    background: (h, w, 3) float32 0..255 with the person painted out.
-    """
-
-    person: NDArray[np.float32]
-    background: NDArray[np.float32]
-
-
-def cut_layers(image: NDArray[np.uint8], mask: NDArray[np.uint8], iod_px: float) -> Layers:
-    """Split an image (h, w, 3) along a person mask (h, w), 255 inside."""
-    alpha = mask.astype(np.float32) / 255
-    reach = max(2, round(0.10 * iod_px))
-    hole = cv2.dilate((mask > 2).astype(np.uint8), _disc(reach))
-    background = fill_hole(image, hole, iod_px)
-    # The colour of the person is what remains when the background's share is taken away:
-    # a wrong guess of the background then shows only where the person has moved.
-    colour = image - (1 - alpha[..., None]) * background
-    return Layers(np.dstack([colour, alpha]), background.astype(np.float32))
-
-
-def fill_hole(
-    image: NDArray[np.uint8], hole: NDArray[np.uint8], iod_px: float
-) -> NDArray[np.uint8]:
-    """Paint over the hole (h, w, non-zero inside) with what surrounds it."""
-    if not hole.any():
-        return image.copy()
-    known = (hole == 0).astype(np.float32)
-    if not known.any():
-        return image.copy()
-    smooth = push_pull(image.astype(np.float32), known)
-    # Near the silhouette, where it can come into view, structure should run on into the hole.
-    factor = max(1.0, iod_px / 24)
-    size = (max(8, round(image.shape[1] / factor)), max(8, round(image.shape[0] / factor)))
-    small_hole = (cv2.resize(hole, size, interpolation=cv2.INTER_AREA) > 0).astype(np.uint8)
-    core = cv2.erode(small_hole, _disc(12))
-    seed = np.clip(smooth, 0, 255).astype(np.uint8)
-    small = cv2.resize(np.where(hole[..., None] > 0, seed, image), size,
-                       interpolation=cv2.INTER_AREA)  # fmt: skip
-    near = cv2.inpaint(small, small_hole & (1 - core), 3, cv2.INPAINT_TELEA)
-    near = cv2.resize(cv2.GaussianBlur(near, (0, 0), 1.0), (image.shape[1], image.shape[0]),
-                      interpolation=cv2.INTER_CUBIC)  # fmt: skip
-    share = cv2.resize(
-        (small_hole & (1 - core)).astype(np.float32), (image.shape[1], image.shape[0])
-    )
-    share = 0.6 * cv2.GaussianBlur(share, (0, 0), max(1.0, 0.08 * iod_px))[..., None]
-    filled = smooth * (1 - share) + near * share
-    filled += grain(image, hole)[..., None]
-    edge = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), max(1.0, 0.02 * iod_px))
-    edge = np.where(hole > 0, np.clip(2 * edge - 1, 0, 1), 0)[..., None]
-    return np.clip(image * (1 - edge) + filled * edge + 0.5, 0, 255).astype(np.uint8)
-
-
-def grain(image: NDArray[np.uint8], hole: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Noise (h, w) as strong as the fine grain around the hole, so that the fill is not waxy."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    detail = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.5))
-    outside = detail[hole == 0]
-    sigma = min(4.0, 1.4826 * float(np.median(outside))) if outside.size else 0.0
-    noise = np.random.default_rng(0).standard_normal(grey.shape).astype(np.float32)
-    return sigma * noise
-
-
 def push_pull(image: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:
     """Smooth fill of image (h, w, c) where known (h, w) is 0 (Gortler et al. 1996)."""
     height, width = known.shape
@@ -147,7 +81,3 @@ def face_cover(landmarks: NDArray, shape: tuple[int, int]) -> NDArray[np.uint8]:
     outline = np.round(landmarks[list(FACE_OVAL), :2] * 16).astype(np.int32)
     cv2.fillPoly(cover, [outline], 255, cv2.LINE_AA, 4)
     return cover
-
-
-def _disc(radius: int) -> NDArray[np.uint8]:
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from enliven.geometry import CAMERA_DISTANCE, project
 from enliven.render.face import Face, cut_sheet
 from enliven.render.fold import invert_visible, turn_direction
-from enliven.render.layers import Layers, cut_layers, face_cover
+from enliven.render.layers import face_cover
+from enliven.render.matte import Layers, cut_layers
 from enliven.render.mesh import CHIN, FOREHEAD
 from enliven.render.warp import Grid, Pose, Sheet
 from enliven.types import INDEX, Portrait
