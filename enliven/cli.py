@@ -13,16 +13,18 @@ Exit codes
 Heavy imports happen inside the commands, so that `--help` is immediate.
 """
 
+import inspect
 import json
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from enliven import __version__
 from enliven.console import Log, open_log
@@ -46,6 +48,7 @@ app = typer.Typer(
 
 EXIT_CODES = ((Cancelled, 130), (InputError, 2), (OutputError, 3), (ModelUnavailable, 4))
 DIFFERENT = 5
+ORDER = "enliven.order"
 
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="JPEG, PNG, WebP, ...")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE",
@@ -55,6 +58,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stder
 Json = Annotated[bool, typer.Option("--json", help="Result as JSON, progress as JSON lines.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Face = Annotated[int | None, typer.Option(metavar="N", help="Which face; 1 is the largest.")]
+Faces = Annotated[list[int] | None, typer.Option("--face", metavar="N",
+    help="Which face; 1 is the largest. Again for each further person.")]  # fmt: skip
+FaceBoxes = Annotated[list[str] | None, typer.Option("--face-box", metavar="X,Y,W,H",
+    help="Where the face is, in px of the photo, instead of --face.")]  # fmt: skip
 FaceBox = Annotated[str | None, typer.Option(metavar="X,Y,W,H",
     help="Where the face is, in px of the photo.")]  # fmt: skip
 Fps = Annotated[str | None, typer.Option(metavar="RATE",
@@ -77,120 +84,77 @@ NoMark = Annotated[bool, typer.Option("--no-disclosure",
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, write nothing.")]
 
 
-@app.command()
+# What `animate` and `render` share: name -> (type, default).
+SHARED: dict[str, tuple[Any, Any]] = {
+    "output": (Output, None), "face": (Faces, None), "face_box": (FaceBoxes, None),
+    "fps": (Fps, None), "size": (Size, None), "crop": (Crop, False),
+    "transparent": (Transparent, False), "head_motion": (HeadMotion, None), "mouth": (Mouth, None),
+    "expression": (Expression, None), "still": (Still, False), "reference": (Reference, None),
+    "no_disclosure": (NoMark, False), "overwrite": (Overwrite, False), "dry_run": (DryRun, False),
+    "as_json": (Json, False), "quiet": (Quiet, False), "debug": (Debug, False),
+}  # fmt: skip
+
+
+def _sharing(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the SHARED options in place of its **shared, as typer reads signatures."""
+    own = [p for p in inspect.signature(command).parameters.values() if p.kind != p.VAR_KEYWORD]
+    shared = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default,
+                                annotation=kind)
+              for name, (kind, default) in SHARED.items()]  # fmt: skip
+    command.__signature__ = inspect.Signature(own + shared)  # type: ignore[attr-defined]
+    command.__annotations__ |= {name: kind for name, (kind, _) in SHARED.items()}
+    return command
+
+
+class _InOrder(TyperCommand):
+    """Remembers in which order the options were given: a --face opens a person's own options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        ctx.meta[ORDER] = [parameter.name for parameter in order]
+        return super().parse_args(ctx, args)
+
+
+@app.command(cls=_InOrder)
+@_sharing
 def animate(
+    context: typer.Context,
     photo: Annotated[Path | None, typer.Argument(metavar="[PHOTO]")] = None,
     image: Annotated[Path | None, typer.Option("--image", "-i", help="The photo.")] = None,
-    audio: Annotated[Path | None, typer.Option("--audio", "-a", metavar="FILE",
+    audio: Annotated[list[Path] | None, typer.Option("--audio", "-a", metavar="FILE",
         help="Voice: a sound file, or a video whose sound is used.")] = None,
-    video: Annotated[Path | None, typer.Option("--video", "-v", metavar="FILE",
+    video: Annotated[list[Path] | None, typer.Option("--video", "-v", metavar="FILE",
         help="A video of a face whose movement is carried over, with its sound.")] = None,
-    output: Output = None,
-    fps: Fps = None,
-    size: Size = None,
-    crop: Crop = False,
-    transparent: Transparent = False,
-    seed: Seed = None,
-    face: Face = None,
-    face_box: FaceBox = None,
-    driver_face: Annotated[int | None, typer.Option(metavar="N",
+    motion: Annotated[list[Path] | None, typer.Option("--motion", "-m", metavar="FILE",
+        help="An .npz motion file.")] = None,
+    driver_face: Annotated[list[int] | None, typer.Option(metavar="N",
         help="Which face of the driving video.")] = None,
-    head_motion: HeadMotion = None,
-    mouth: Mouth = None,
-    expression: Expression = None,
+    seed: Seed = None,
     blink_rate: Annotated[float | None, typer.Option(metavar="N", help="Blinks a minute.")] = None,
-    still: Still = False,
-    reference: Reference = None,
-    no_disclosure: NoMark = False,
-    overwrite: Overwrite = False,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    **shared: Any,
 ) -> None:  # fmt: skip
-    """Make the person in PHOTO speak: enliven animate photo.jpg --audio speech.wav"""
-    with _running(as_json, quiet, debug) as log:
-        named = [path for path in (photo, image) if path is not None]
-        if len(named) != 1:
-            raise BadOption("name one photo: enliven animate photo.jpg --audio speech.wav")
-        _animate(
-            named[0],
-            log,
-            overwrite,
-            dry_run,
-            audio=audio,
-            video=video,
-            output=output,
-            options=_given(
-                fps=fps,
-                size=size,
-                crop=crop,
-                transparent=transparent,
-                seed=seed,
-                face=face,
-                face_box=_box(face_box),
-                driver_face=driver_face,
-                head_motion=head_motion,
-                mouth=mouth,
-                expression=expression,
-                blink_rate=blink_rate,
-                still=still,
-                reference=reference,
-                disclose=not no_disclosure,
-            ),
-        )
+    """Make the person in PHOTO speak: enliven animate photo.jpg --audio speech.wav
+
+    Several people, each with a --face and what moves it (without: blinks and breathes):
+    enliven animate group.jpg --face 1 --audio anna.wav --face 2 --audio ben.wav
+    """
+    named = [path for path in (photo, image) if path is not None]
+    people = {"audio": audio, "video": video, "motion": motion, "driver_face": driver_face}
+    _animate(named, people, context.meta[ORDER], shared, seed=seed, blink_rate=blink_rate)
 
 
-@app.command()
+@app.command(cls=_InOrder)
+@_sharing
 def render(
+    context: typer.Context,
     photo: Photo,
     motion: Annotated[Path, typer.Argument(metavar="MOTION", help="An .npz motion file.")],
-    output: Output = None,
-    audio: Annotated[Path | None, typer.Option("--audio", "-a", metavar="FILE",
+    audio: Annotated[list[Path] | None, typer.Option("--audio", "-a", metavar="FILE",
         help="Sound for the video.")] = None,
-    fps: Fps = None,
-    size: Size = None,
-    crop: Crop = False,
-    transparent: Transparent = False,
-    face: Face = None,
-    face_box: FaceBox = None,
-    head_motion: HeadMotion = None,
-    mouth: Mouth = None,
-    expression: Expression = None,
-    still: Still = False,
-    reference: Reference = None,
-    no_disclosure: NoMark = False,
-    overwrite: Overwrite = False,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    **shared: Any,
 ) -> None:  # fmt: skip
     """Show a motion on the person in PHOTO: enliven render photo.jpg motion.npz -o out.mp4"""
-    with _running(as_json, quiet, debug) as log:
-        _animate(
-            photo,
-            log,
-            overwrite,
-            dry_run,
-            motion=motion,
-            audio=audio,
-            output=output,
-            options=_given(
-                fps=fps,
-                size=size,
-                crop=crop,
-                transparent=transparent,
-                face=face,
-                face_box=_box(face_box),
-                head_motion=head_motion,
-                mouth=mouth,
-                expression=expression,
-                still=still,
-                reference=reference,
-                disclose=not no_disclosure,
-            ),
-        )
+    _animate([photo], {"audio": audio, "motion": [motion]}, context.meta[ORDER], shared)
 
 
 @app.command()
@@ -278,18 +242,54 @@ def _version(
 
 
 def _animate(
-    image: Path, log: Log, overwrite: bool, dry_run: bool, *, options: dict[str, Any],
-    **inputs: Path | None,
+    named: list[Path], people: dict[str, list[Any] | None], order: list[str],
+    shared: dict[str, Any], **options: Any,
 ) -> None:  # fmt: skip
-    from enliven.animate import Options, perform, plan_animation
+    """What `animate` and `render` do, given what was on their command lines."""
+    overwrite, dry_run = shared.pop("overwrite"), shared.pop("dry_run")
+    with _running(*(shared.pop(name) for name in ("as_json", "quiet", "debug"))) as log:
+        if len(named) != 1:
+            raise BadOption("name one photo: enliven animate photo.jpg --audio speech.wav")
+        from enliven.plan import Options, Part, plan_animation
 
-    plan = plan_animation(image, overwrite=overwrite, options=Options(**options), **inputs)
-    if dry_run:
-        log.result(plan.output, driver=plan.driver, seconds=plan.seconds, fps=float(plan.fps))
-        return
-    done = perform(plan, overwrite=overwrite, progress=log.progress)
-    log.result(done.path, sidecar=str(done.sidecar), frames=done.frames, fps=float(done.fps),
-               size=done.size, timings=done.timings, notes=list(done.notes))  # fmt: skip
+        output, marked = shared.pop("output"), not shared.pop("no_disclosure")
+        boxes = [_box(text) for text in shared.pop("face_box") or ()]
+        given = people | {"face": shared.pop("face"), "face_box": boxes}
+        parts = [Part(**part) for part in _by_person(order, given)]
+        chosen = Options(disclose=marked, **_given(**shared, **options))
+        plan = plan_animation(named[0], parts, output=output, overwrite=overwrite, options=chosen)
+        if dry_run:
+            log.result(plan.output, drivers=[part.driver for part in plan.parts],
+                       seconds=plan.seconds, fps=float(plan.fps))  # fmt: skip
+            return
+        from enliven.animate import perform
+
+        done = perform(plan, overwrite=overwrite, progress=log.progress)
+        log.result(done.path, sidecar=str(done.sidecar), frames=done.frames, fps=float(done.fps),
+                   size=done.size, timings=done.timings, notes=list(done.notes))  # fmt: skip
+
+
+def _by_person(order: list[str], given: dict[str, list[Any] | None]) -> list[dict[str, Any]]:
+    """The options of each person.  With several faces every --face begins another person.
+
+    order: names as on the command line.  given: name -> values in order.
+    """
+    left = {name: iter(values or ()) for name, values in given.items()}
+    several = sum(name in ("face", "face_box") for name in order) > 1
+    parts: list[dict[str, Any]] = [] if several else [{}]
+    for name in order:
+        if name not in left:
+            continue
+        if several and name in ("face", "face_box"):
+            parts.append({})
+        option = "--" + name.replace("_", "-")
+        if not parts:
+            raise BadOption(f"{option} comes before the first --face; with several people name "
+                            "each face first, then what moves it")  # fmt: skip
+        if name in parts[-1]:
+            raise BadOption(f"{option} is given twice for one face; put a --face N before each")
+        parts[-1][name] = next(left[name])
+    return parts
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
     from_speech   a recording of a voice
     from_video    a video of a face
     from_motion   a motion, or a motion file
+    from_silence  nothing: somebody who listens
 
 All of them end in `retarget`, which carries a motion over to the person in the portrait.
 """
@@ -24,7 +25,7 @@ from enliven.geometry import angles_from_rotation, rotation_from_vector, vector_
 from enliven.media.audio import Speech, read_speech
 from enliven.motion.generator import Generator, SpeechOptions
 from enliven.motion_io import load_motion_and_reference
-from enliven.types import CHANNELS, EXPRESSION, INDEX, Motion, Portrait, group_slice
+from enliven.types import CHANNELS, EXPRESSION, INDEX, Motion, Portrait, group_slice, resample
 
 log = logging.getLogger("enliven")
 
@@ -54,6 +55,8 @@ ARTICULATION = tuple(
 TURN_LIMIT = np.radians([15.0, 12.0, 20.0])
 SHIFT_LIMIT = np.array([0.6, 0.5, 1.2])
 KNEE = 0.8  # fraction of a limit that is passed unchanged
+
+PASSAGE_SECONDS = 0.8  # from the end of a driver to quiet life
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,31 @@ def from_speech(speech: Speech | str | Path, *, options: SpeechOptions = SpeechO
         return retarget(spoken, portrait, np.zeros(len(CHANNELS)))
 
     return drive
+
+
+def from_silence(seconds: float, *, options: SpeechOptions = SpeechOptions()) -> Driver:
+    """Somebody who says nothing for so many seconds: blinks, looks about a little, breathes."""
+    silence = np.zeros(1, np.float32)
+
+    def drive(portrait: Portrait, *, seed: int = 0) -> Motion:
+        quiet = Generator.load().generate(silence, seconds=seconds, seed=seed, options=options)
+        return retarget(quiet, portrait, np.zeros(len(CHANNELS)))
+
+    return drive
+
+
+def lasting(motion: Motion, after: Motion) -> Motion:
+    """The motion, and once it has ended, a smooth passage to what `after` does from then on."""
+    start = len(motion)
+    later = resample(after, motion.fps)
+    if len(later) <= start:
+        return motion
+    passed = np.arange(1, len(later) - start + 1) / (PASSAGE_SECONDS * motion.fps)
+    passed = np.clip(passed, 0, 1)[:, None]
+    share = passed * passed * (3 - 2 * passed)
+    rest = share * later.values[start:] + (1 - share) * motion.values[-1]
+    valid = np.concatenate([motion.valid, later.valid[start:]])
+    return Motion(np.concatenate([motion.values, rest.astype(np.float32)]), motion.fps, valid)
 
 
 def from_video(

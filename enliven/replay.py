@@ -5,12 +5,12 @@ import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from enliven import __version__
 from enliven.animate import Progress, animate
 from enliven.errors import BadOption, InputError, OutputError, OutputExists
 from enliven.media.files import check_output, whole_file
+from enliven.plan import parts_recorded
 from enliven.provenance import Sidecar, check_inputs, file_record, read_sidecar
 
 
@@ -70,13 +70,15 @@ def replay(
 
 
 def _make(recorded: Sidecar, copy: Path, progress: Progress | None) -> None:
-    options: dict[str, Any] = {k: v for k, v in recorded.options.items() if k != "libraries"}
-    if options.get("face_box") is not None:
-        options["face_box"] = tuple(options["face_box"])
-    inputs: dict[str, Any] = {role: file.path for role, file in recorded.inputs.items()}
+    inputs = {role: file.path for role, file in recorded.inputs.items()}
+    options = dict(recorded.options)
     try:
-        animate(output=copy, seed=recorded.seed, progress=progress, **inputs, **options)
-    except TypeError as error:
+        parts = parts_recorded(options, inputs)
+        for known in ("libraries", "people", "face", "face_box", "driver_face"):
+            options.pop(known, None)
+        animate(inputs["image"], people=parts, output=copy, seed=recorded.seed,
+                progress=progress, **options)  # fmt: skip
+    except (TypeError, KeyError) as error:
         raise BadOption(f"the sidecar was written by enliven {recorded.version}; {__version__} "
                         "does not know all its options. Use that version") from error  # fmt: skip
 

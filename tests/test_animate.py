@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import enliven
-from enliven.animate import Options, default_output, plan_animation
 from enliven.errors import BadOption, Cancelled, OutputExists
 from enliven.motion_io import save_motion
+from enliven.plan import Options, Part, default_output, plan_animation
 from enliven.types import Motion
 
 # Where the example is silent and where somebody speaks, seconds.
@@ -38,11 +38,11 @@ def test_output_is_named_after_both_inputs() -> None:
 
 
 def test_plan_of_a_voice(portrait_jpg: Path, speech_wav: Path, tmp_path: Path) -> None:
-    plan = plan_animation(portrait_jpg, audio=speech_wav, output=tmp_path / "o.mp4")
-    assert (plan.driver, plan.sound, plan.fps) == ("audio", speech_wav, 25)
+    plan = plan_animation(portrait_jpg, [Part(audio=speech_wav)], output=tmp_path / "o.mp4")
+    assert (plan.parts[0].driver, plan.sounds, plan.fps) == ("audio", (speech_wav,), 25)
     assert plan.seconds == pytest.approx(9.77, abs=0.01)
     assert [role for role, _ in plan.inputs] == ["image", "audio"]
-    ntsc = plan_animation(portrait_jpg, audio=speech_wav, output=tmp_path / "o.mp4",
+    ntsc = plan_animation(portrait_jpg, [Part(audio=speech_wav)], output=tmp_path / "o.mp4",
                           options=Options(fps=29.97))  # fmt: skip
     assert ntsc.fps == Fraction(30000, 1001)
 
@@ -50,7 +50,7 @@ def test_plan_of_a_voice(portrait_jpg: Path, speech_wav: Path, tmp_path: Path) -
 def test_plan_refuses_before_any_work(portrait_jpg: Path, speech_wav: Path, tmp_path: Path) -> None:
     (tmp_path / "o.json").write_text("mine")
     with pytest.raises(OutputExists, match=r"o\.json"):
-        plan_animation(portrait_jpg, audio=speech_wav, output=tmp_path / "o.mp4")
+        plan_animation(portrait_jpg, [Part(audio=speech_wav)], output=tmp_path / "o.mp4")
     for options in ({"size": 1}, {"mouth": 3}, {"head_motion": -1}, {"fps": "0"}):
         with pytest.raises(BadOption):
             enliven.animate(portrait_jpg, audio=speech_wav, output=tmp_path / "p.mp4", **options)

@@ -193,7 +193,7 @@ def test_unexpected_errors_are_one_message(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the cable is loose")
 
-    monkeypatch.setattr(sys.modules["enliven.animate"], "plan_animation", broken)
+    monkeypatch.setattr(sys.modules["enliven.plan"], "plan_animation", broken)
     code, _, err = run("render", photo, still_npz)
     assert code == 1
     assert "the cable is loose" in err

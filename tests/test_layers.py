@@ -14,6 +14,7 @@ ROWS = (
     ("train",),
     ("doctor", "replay"),
     ("animate", "reward"),
+    ("plan",),
     ("drive", "metrics", "data"),
     ("face", "motion", "render", "motion_io"),
     ("media", "weights", "flow", "provenance", "console"),

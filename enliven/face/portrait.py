@@ -2,8 +2,9 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from enliven.face.head import fit_rest, gaze_to_camera
 from enliven.face.head_model import load_head, personal_basis
 from enliven.face.pose import head_pose, nominal_camera
 from enliven.face.segment import person_mask
-from enliven.face.track import FaceBox, track_image
+from enliven.face.track import FaceBox, track_people
 from enliven.geometry import (
     CAMERA_DISTANCE,
     OUTER_EYE_CORNERS,
@@ -45,6 +46,16 @@ def load_portrait(
     Raises NoFaceFound when there is none, or one too small, too far turned or cut off;
     BadMedia when the photo cannot be read; BadOption.
     """
+    return load_people(source, [(face, face_box)])[0]
+
+
+def load_people(
+    source: Path | str | NDArray[np.uint8], faces: Sequence[tuple[int, FaceBox | None]]
+) -> list[Portrait]:
+    """Several people of one photo; face and face_box as in `load_portrait`, and what is raised.
+
+    Raises BadOption when two of them are the same face.
+    """
     if isinstance(source, np.ndarray):
         pixels, alpha, path = _checked(source), None, None
         digest = hashlib.sha256(pixels.tobytes()).hexdigest()
@@ -53,13 +64,28 @@ def load_portrait(
         for note in photo.notes:
             log.warning(note)
         pixels, alpha, path, digest = photo.pixels, photo.alpha, photo.path, photo.digest
-    landmarks, confidence = track_image(pixels, face, face_box)
+    found, bystanders = track_people(pixels, faces)
+    people = []
+    for landmarks, confidence in found:
+        others = bystanders + [other for other, _ in found if other is not landmarks]
+        known = {"confidence": confidence, "alpha": alpha, "source": path, "digest": digest}
+        people.append(_portrait(pixels, landmarks, others, **known))
+    return people
+
+
+def _portrait(
+    pixels: NDArray[np.uint8], landmarks: NDArray[np.float32], others: list[NDArray[np.float32]],
+    **known: Any,
+) -> Portrait:  # fmt: skip
+    """The person with these landmarks; others: landmarks of the other faces of the photo."""
     camera = nominal_camera(landmarks)
     rotation, translation = head_pose(landmarks, camera)
     _check_usable(landmarks, rotation, pixels.shape[1], pixels.shape[0])
     points = head_points(landmarks, rotation, translation, camera.focal_px, camera.centre_px)
     rest = rest_frame(points, rotation, translation)
     basis = personal_basis(points, rest[group_slice("expression")])
+    alpha = known["alpha"]
+    cut_out = _is_cut_out(alpha) and not others
     return Portrait(
         image=pixels,
         landmarks=landmarks,
@@ -67,14 +93,11 @@ def load_portrait(
         translation=translation,
         focal_px=camera.focal_px,
         centre_px=camera.centre_px,
-        mask=alpha if _is_cut_out(alpha) else person_mask(pixels, landmarks),
+        mask=alpha if cut_out else person_mask(pixels, landmarks, others),
         rest=rest,
         basis=basis.astype(np.float32),
         triangles=load_head().triangles.astype(np.int64),
-        confidence=confidence,
-        alpha=alpha,
-        source=path,
-        digest=digest,
+        **known,
     )
 
 
@@ -102,7 +125,7 @@ def _checked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels)
 
 
-def _is_cut_out(alpha: NDArray[np.uint8] | None) -> TypeGuard[NDArray[np.uint8]]:
+def _is_cut_out(alpha: NDArray[np.uint8] | None) -> bool:
     """True if the photo's own transparency already separates somebody from the background."""
     return alpha is not None and float((alpha < 128).mean()) > CUT_OUT_SHARE
 

@@ -5,12 +5,17 @@ and on closer windows around the head, which follow its outline; the mean of bot
 and a guided filter then lets it follow edges and strands of hair in the photo itself.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from enliven.geometry import OUTER_EYE_CORNERS
 from enliven.weights import open_model
+
+FOREHEAD, CHIN = 10, 152  # landmarks
+CHEST_LENGTH = 0.55  # face heights below the chin that surely belong to the face
 
 Matte = NDArray[np.float32]
 Window = tuple[int, int, int, int]  # left, top, right, bottom px, right and bottom excluded
@@ -31,8 +36,15 @@ BLUR_SHARE, MARGINS = 0.008, (0.15, 0.35)  # of the second looks, over the sides
 STRIP_ROWS = 512
 
 
-def person_mask(image: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Matte (H, W) uint8 of the person with the given landmarks (478, 3) px; 255 is person."""
+def person_mask(
+    image: NDArray[np.uint8],
+    landmarks: NDArray[np.floating],
+    others: Sequence[NDArray[np.floating]] = (),
+) -> NDArray[np.uint8]:
+    """Matte (H, W) uint8 of the person with the given landmarks (478, 3) px; 255 is person.
+
+    others: landmarks of other faces in the photo, whose bodies are not this person's.
+    """
     left, right = landmarks[list(OUTER_EYE_CORNERS)]
     iod_px = float(np.linalg.norm(right - left))
     middle = landmarks[:, :2].mean(0)
@@ -46,6 +58,8 @@ def person_mask(image: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> ND
     if ((share > 0.15) & (share < 0.85)).mean() > DOUBT:
         share = np.maximum(share, _second_looks(small))
     share = _one_person(share, landmarks[:, :2] * grid, iod_px * scale)
+    beside = [other[:, :2] * grid for other in others]
+    share = share * _own_part(small, share, landmarks[:, :2] * grid, beside)
     return guided(small, share, max(2, round(GUIDE_RADIUS_IOD * iod_px * scale)), image)
 
 
@@ -137,6 +151,55 @@ def _one_person(share: Matte, points: NDArray[np.floating], iod_px: float) -> Ma
         if inner and min(w, h) < HOLE_IOD * iod_px:
             share[labels == label] = 1
     return share
+
+
+def _own_part(
+    image: NDArray[np.uint8],
+    share: Matte,
+    points: NDArray[np.floating],
+    others: Sequence[NDArray[np.floating]],
+) -> Matte:
+    """1 (h, w) where a matte that reaches across several people is this person's, else 0.
+
+    A watershed (Meyer 1992) along the edges of the photo, from heads and chests outwards.
+    """
+    shape = share.shape
+    touching = [other for other in others if share[_hull(other, shape) > 0].mean() > 0.5]
+    if not touching:
+        return np.ones(shape, np.float32)
+    markers = np.zeros(shape, np.int32)
+    # larger faces are nearer and hide what is behind them
+    everybody = [(points, 1), *((other, 2) for other in touching)]
+    everybody.sort(key=lambda person: float(np.ptp(person[0][:, 1])))
+    for area in (_chest, _hull):
+        for face, label in everybody:
+            markers[(area(face, shape) > 0) & (share > 0.5)] = label
+    # water climbs the background last, so that it does not take the long way round
+    rough = np.indices(shape).sum(0) % 2 * 255
+    terrain = np.where(share[..., None] > 0.1, image, rough[..., None]).astype(np.uint8)
+    cv2.watershed(np.ascontiguousarray(terrain), markers)
+    own = (markers == 1).astype(np.uint8)
+    between = (markers == -1).astype(np.uint8)  # lines one pixel wide
+    return np.asarray(own | (cv2.dilate(own, _disc(1)) & between), np.float32)
+
+
+def _hull(points: NDArray[np.floating], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """1 (h, w) inside the face."""
+    inside = np.zeros(shape[:2], np.uint8)
+    cv2.fillConvexPoly(inside, cv2.convexHull(np.round(points).astype(np.int32)), 1)
+    return inside
+
+
+def _chest(points: NDArray[np.floating], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """1 (h, w) on neck and the middle of the chest below a face."""
+    top, chin = points[FOREHEAD], points[CHIN]
+    down = chin - top
+    side = np.array([-down[1], down[0]])
+    low = chin + CHEST_LENGTH * down
+    corners = [chin - 0.12 * side, chin + 0.12 * side, low + 0.2 * side, low - 0.2 * side]
+    inside = np.zeros(shape[:2], np.uint8)
+    cv2.fillPoly(inside, [np.round(corners).astype(np.int32)], 1)
+    return inside
 
 
 def guided(

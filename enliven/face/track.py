@@ -8,7 +8,7 @@ face there instead.  Over a clip the chosen face is followed from frame to frame
 near the place where it was lost.
 """
 
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -96,6 +96,30 @@ def track_image(
             "frontal picture, or point at the face with a face box (--face-box)"
         )
     return landmarks, confidence
+
+
+def track_people(
+    image: NDArray[np.uint8], wanted: Sequence[tuple[int, FaceBox | None]]
+) -> tuple[list[tuple[NDArray[np.float32], float]], list[NDArray[np.float32]]]:
+    """As `track_image` for several faces; and the landmarks of all other faces in the picture.
+
+    Raises BadOption when two of them are the same face.
+    """
+    found = [track_image(image, face, face_box) for face, face_box in wanted]
+    for i, (landmarks, _) in enumerate(found):
+        if any(_same_face(landmarks, other) for other, _ in found[:i]):
+            raise BadOption(
+                f"two people are meant to have the same face, at x {landmarks[4, 0]:.0f}, "
+                f"y {landmarks[4, 1]:.0f} px; give each another --face or --face-box"
+            )
+    regions = [region_of_detection(face) for face in _faces(image, thorough=False)]
+    seen = [find_landmarks_still(image, region)[0] for region in regions]
+    return found, [p for p in seen if not any(_same_face(p, other) for other, _ in found)]
+
+
+def _same_face(one: NDArray[np.floating], other: NDArray[np.floating]) -> bool:
+    gap = np.linalg.norm(one[:, :2].mean(0) - other[:, :2].mean(0))
+    return bool(gap < 0.3 * np.ptp(one[:, 1]))
 
 
 class FaceTracker:

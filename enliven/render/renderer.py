@@ -63,13 +63,17 @@ def framed(portrait: Portrait, options: RenderOptions) -> Portrait:
     """The portrait cropped and scaled as the output will show it."""
     height, width = portrait.image.shape[:2]
     box = head_box(portrait) if options.crop else (0.0, 0.0, float(width), float(height))
+    return reframe(portrait, box, output_size(box, options))
+
+
+def output_size(box: tuple[float, float, float, float], options: RenderOptions) -> tuple[int, int]:
+    """Width and height px at which a box (x, y, width, height) px of the photo is drawn."""
     longer = max(box[2:])
     scale = (options.size or min(longer, OWN_SIZE_LIMIT)) / longer
     if scale < 1 and options.size is None:
         log.warning("the longer side of the picture, %d px, is drawn at %d px; ask for size %d "
                     "to keep it", longer, OWN_SIZE_LIMIT, min(longer, SIZE_RANGE[1]))  # fmt: skip
-    size = (max(2, round(box[2] * scale)), max(2, round(box[3] * scale)))
-    return reframe(portrait, box, size)
+    return max(2, round(box[2] * scale)), max(2, round(box[3] * scale))
 
 
 class Renderer:
@@ -101,6 +105,16 @@ class Renderer:
 
     def frame(self, values: NDArray) -> NDArray[np.uint8]:
         """Motion values (C,) -> (H, W, 3) uint8 sRGB, or (H, W, 4) when transparent."""
+        output, cover = self.draw(values)
+        if not self.options.transparent:
+            return output
+        x0, y0, x1, y1 = self.person.region
+        alpha = self.person.mask.copy()
+        alpha[y0:y1, x0:x1] = np.rint(255 * cover).astype(np.uint8)
+        return np.dstack([output, alpha])
+
+    def draw(self, values: NDArray) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """The frame (H, W, 3) and how far the person covers the moving region, (h, w) 0..1."""
         values = np.asarray(values, np.float64)
         if values.shape != (len(CHANNELS),):
             raise BadOption(f"a motion frame has shape {values.shape}, expected ({len(CHANNELS)},)")
@@ -121,12 +135,7 @@ class Renderer:
                 skin = draw_skin(slit, self.face, where, weights, pose, body_px)
                 eyeball = draw_eyeball(eye, slit, where.target, gaze, pose)
                 compose(output, slit, where, skin, eyeball, opacity)
-        if not self.options.transparent:
-            return output
-        x0, y0, x1, y1 = self.person.region
-        alpha = self.person.mask.copy()
-        alpha[y0:y1, x0:x1] = np.rint(255 * cover).astype(np.uint8)
-        return np.dstack([output, alpha])
+        return output, cover
 
     def _pose(self, values: NDArray) -> Pose:
         portrait = self.portrait

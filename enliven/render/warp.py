@@ -126,6 +126,9 @@ def invert(displacement: NDArray[np.float32], source: Grid, target: Grid) -> NDA
     goal = target.points().astype(np.float32)
     origin = goal - displacement.reshape(-1, 2).mean(0)
     inverse = _inverse_jacobian(displacement, source)
+    # x = p - u(x): no point comes from farther away than the sheet moves anywhere
+    least, most = displacement.min((0, 1)), displacement.max((0, 1))
+    nearest, farthest = goal - most, goal - least
     for step in range(NEWTON_STEPS):
         cells = source.to_cells(origin)
         miss = goal - origin - _sampled(displacement, cells)
@@ -133,6 +136,7 @@ def invert(displacement: NDArray[np.float32], source: Grid, target: Grid) -> NDA
             slope = _sampled(inverse, cells)
         origin[..., 0] += slope[..., 0] * miss[..., 0] + slope[..., 1] * miss[..., 1]
         origin[..., 1] += slope[..., 2] * miss[..., 0] + slope[..., 3] * miss[..., 1]
+        np.clip(origin, nearest, farthest, out=origin)
     return origin - goal
 
 

@@ -1,0 +1,195 @@
+"""What a run will read, make and write: options, people and their drivers, checked beforehand."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from enliven.drive import Strength
+from enliven.errors import BadOption
+from enliven.media.files import check_output, input_file
+from enliven.media.rate import frame_rate
+from enliven.media.video import probe
+from enliven.media.write import check_target
+from enliven.motion.generator import SpeechOptions
+from enliven.provenance import sidecar_path
+from enliven.render.renderer import RenderOptions
+from enliven.types import MOTION_FPS
+
+FaceBox = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to animate.  Everything that changes the result, but for the inputs, is here.
+
+    fps: frames a second, also "30000/1001"; None: the driving video's rate, else 25.
+    size: longer side in px, 64 to 4096; None: the photo's own, up to 2048.
+    crop: show a square around head and shoulders instead of the whole photo.
+    transparent: keep the person only (needs an output format with alpha).
+    seed: of everything random: blinks, head movement.
+    reference: how a driving video or motion is aligned with the photo, see `retarget`.
+    head_motion, mouth, expression: strength of the movement of head, mouth, rest of the face;
+        0 to 2.
+    blink_rate: blinks a minute; None: as people do.  Speech only.
+    still: no head movement at all; the mouth goes on speaking, the eyes blinking.
+    disclose: mark the video as made by a machine, in its metadata.
+    """
+
+    fps: str | float | None = None
+    size: int | None = None
+    crop: bool = False
+    transparent: bool = False
+    seed: int = 0
+    reference: str | None = None
+    head_motion: float = 1.0
+    mouth: float = 1.0
+    expression: float = 1.0
+    blink_rate: float | None = None
+    still: bool = False
+    disclose: bool = True
+
+    def __post_init__(self) -> None:
+        # what the stages will be given, made now so that a bad value costs no waiting
+        self.drawing()
+        self.strength()
+        self.behaviour()
+        if self.fps is not None:
+            frame_rate(self.fps)
+
+    def drawing(self) -> RenderOptions:
+        return RenderOptions(self.size, self.crop, self.transparent)
+
+    def behaviour(self) -> SpeechOptions:
+        return SpeechOptions(self.mouth, self.head_motion, self.expression, self.blink_rate,
+                             self.still)  # fmt: skip
+
+    def strength(self) -> Strength:
+        head = 0.0 if self.still else self.head_motion
+        return Strength(head, self.mouth, self.expression)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One person of the photo, and what moves them: a voice, a video or a motion.
+
+    face, face_box: which face of the photo, 1 is the largest, or x, y, width, height px of it.
+    audio: with motion it is the sound.  driver_face: which face of the driving video.
+    Somebody without a driver blinks and breathes.
+    """
+
+    face: int = 1
+    face_box: FaceBox | None = None
+    audio: str | Path | None = None
+    video: str | Path | None = None
+    motion: str | Path | None = None
+    driver_face: int = 1
+
+    def __post_init__(self) -> None:
+        if self.video is not None and (self.audio is not None or self.motion is not None):
+            raise BadOption("give one driver: audio, or video, or motion")
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        """Paths by role, the driver first."""
+        paths = {"motion": self.motion, "video": self.video, "audio": self.audio}
+        return {role: Path(path) for role, path in paths.items() if path is not None}
+
+    @property
+    def driver(self) -> str:
+        """ "motion", "video", "audio" or "idle"."""
+        return next(iter(self.inputs), "idle")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will read and write, checked before any work is done.
+
+    sounds: for each part the file whose sound the video carries, if any.
+    seconds: of the longest driver; 0 where not known beforehand.
+    """
+
+    image: Path
+    parts: tuple[Part, ...]
+    sounds: tuple[Path | None, ...]
+    output: Path
+    fps: Fraction
+    seconds: float
+    options: Options
+
+    @property
+    def result(self) -> Path:
+        """What will be there: the output, or the folder that a `folder/%05d.png` fills."""
+        return self.output.parent if "%" in self.output.name else self.output
+
+    @property
+    def inputs(self) -> list[tuple[str, Path]]:
+        """Role and path of every file read; with several people the roles are numbered."""
+        several = len(self.parts) > 1
+        return [("image", self.image)] + [
+            (f"{role} {number}" if several else role, path)
+            for number, part in enumerate(self.parts, 1)
+            for role, path in part.inputs.items()
+        ]
+
+
+def plan_animation(
+    image: str | Path,
+    parts: Sequence[Part],
+    *,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+    options: Options = Options(),
+) -> Plan:
+    """Check inputs, options and output of `animate`; reads no more than headers.
+
+    Raises BadMedia, BadOption, OutputError, OutputExists.
+    """
+    drivers = [path for part in parts for path in part.inputs.values()]
+    if not drivers:
+        raise BadOption("nothing drives the face; give a sound, a video or a motion")
+    image = input_file(image)
+    for path in drivers:
+        input_file(path)
+    sounds: list[Path | None] = []
+    rates, lengths = [], [0.0]
+    for part in parts:
+        infos = {role: probe(path) for role, path in part.inputs.items() if role != "motion"}
+        lengths += [info.seconds for info in infos.values()]
+        heard = "video" in infos and infos["video"].has_audio
+        sounds.append(part.inputs["video"] if heard else part.inputs.get("audio"))
+        rates += [infos["video"].fps] if "video" in infos else []
+    rate = options.fps or (rates[0] if rates else None) or MOTION_FPS
+    target = Path(output) if output is not None else default_output(image, drivers[0])
+    plan = Plan(image, tuple(parts), tuple(sounds), target, frame_rate(rate), max(lengths),
+                options)  # fmt: skip
+    inputs = [file for _, file in plan.inputs]
+    check_target(target, overwrite=overwrite, inputs=inputs)
+    check_output(sidecar_path(target), overwrite=overwrite, inputs=inputs)
+    return plan
+
+
+def default_output(image: Path, driven_by: Path) -> Path:
+    """Next to the image: `ada.jpg` and `hello.wav` make `ada--hello.mp4`."""
+    return image.with_name(f"{image.stem}--{driven_by.stem}.mp4")
+
+
+def recorded_parts(parts: Sequence[Part]) -> dict[str, Any]:
+    """What a sidecar's options say of the people; their files are among its inputs."""
+    who = [{"face": p.face, "face_box": p.face_box, "driver_face": p.driver_face} for p in parts]
+    return who[0] if len(who) == 1 else {"people": who}
+
+
+def parts_recorded(options: Mapping[str, Any], inputs: Mapping[str, Path]) -> list[Part]:
+    """The people of a sidecar, from its options and its inputs by role."""
+    several = options.get("people")
+    parts = []
+    for number, who in enumerate(several or [options], 1):
+        known = {name: who[name] for name in ("face", "face_box", "driver_face") if name in who}
+        if known.get("face_box") is not None:
+            known["face_box"] = tuple(known["face_box"])
+        ending = f" {number}" if several else ""
+        known |= {role: inputs.get(role + ending) for role in ("audio", "video", "motion")}
+        parts.append(Part(**known))
+    return parts
