@@ -98,7 +98,7 @@ def test_whoever_moves_in_front_erases_nobody(overlapping):
 
 
 def test_one_person_is_drawn_as_by_the_renderer(overlapping):
-    picture, people = overlapping
+    _, people = overlapping
     near = people[0]
     values = moved(near, 8, 0.1, jawOpen=0.5)
     alone = Scene([near]).frame([values])
@@ -121,6 +121,6 @@ def test_size_crop_and_transparency(overlapping):
 
 def test_the_same_face_twice_is_refused(overlapping):
     picture, people = overlapping
-    box = cv2.boundingRect(people[0].landmarks[:, :2])
+    low, high = people[0].landmarks[:, :2].min(0), people[0].landmarks[:, :2].max(0)
     with pytest.raises(BadOption, match="the same face"):
-        load_people(picture, [(1, None), (1, tuple(map(float, box)))])
+        load_people(picture, [(1, None), (1, (*low.tolist(), *(high - low).tolist()))])
