@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from enliven.errors import BadOption
 from enliven.geometry import project, rotation_from_vector
 from enliven.render.eyes import EYEBALL_RADIUS, Eyeball, build_eyeball, draw_eyeball
-from enliven.render.face import describe_face
+from enliven.render.face import Face, describe_face
 from enliven.render.layers import head_box, reframe
 from enliven.render.mesh import (
     FACE_OVAL,
@@ -29,6 +29,7 @@ from enliven.render.mesh import (
 )
 from enliven.render.mouth import build_mouth, draw_mouth, seal_line
 from enliven.render.opening import Place, Slit, compose, cut_slit, draw_skin, place
+from enliven.render.paint import build_paint
 from enliven.render.person import body_shift, cut_person, draw_person
 from enliven.render.turn import find_limits
 from enliven.render.warp import Pose
@@ -86,6 +87,7 @@ class Renderer:
         landmarks = seal_line(portrait.image, portrait.landmarks, portrait.iod_px)
         self.face = face = describe_face(portrait, landmarks, portrait.basis, portrait.triangles)
         self.person = cut_person(portrait, face, landmarks)
+        self.paint = build_paint(face, self.person, portrait.rest[group_slice("expression")])
         skin, region = self.person.skin, self.person.region
         edge = outline(skin.places.reshape(-1, 2), face.landmarks[list(FACE_OVAL)])
         on_face = (edge.distance == 0).reshape(skin.grid.rows, skin.grid.columns)
@@ -124,15 +126,17 @@ class Renderer:
         pose = self._pose(values)
         body_px = body_shift(self.portrait, values, pose)
         output = self.portrait.image.copy()
-        cover = draw_person(self.person, output, weights, pose, body_px)
-        self._draw_mouth(output, weights, pose, body_px)
+        turn = pose.rotation @ self.portrait.rotation.T
+        person, face = self.paint.applied(self.person, self.face, weights, turn)
+        cover = draw_person(person, output, weights, pose, body_px)
+        self._draw_mouth(output, face, weights, pose, body_px)
         for slit, eye in self.eyes:
             opacity = slit.opacity(
                 weights, float(np.abs(gaze).max()) * EYEBALL_RADIUS * self.face.iod_px
             )
             where = self._place(slit, pose)
             if where is not None and opacity:
-                skin = draw_skin(slit, self.face, where, weights, pose, body_px)
+                skin = draw_skin(slit, face, where, weights, pose, body_px)
                 eyeball = draw_eyeball(eye, slit, where.target, gaze, pose)
                 compose(output, slit, where, skin, eyeball, opacity)
         return output, cover
@@ -147,9 +151,9 @@ class Renderer:
         return Pose(turn @ portrait.rotation, portrait.translation + shift, portrait.focal_px,
                     portrait.centre_px)  # fmt: skip
 
-    def _draw_mouth(self, output: NDArray[np.uint8], weights: NDArray, pose: Pose,
+    def _draw_mouth(self, output: NDArray[np.uint8], face: Face, weights: NDArray, pose: Pose,
                     body_px: NDArray) -> None:  # fmt: skip
-        slit, face = self.mouth_slit, self.face
+        slit = self.mouth_slit
         where = self._place(slit, pose)
         opacity = slit.opacity(weights)
         if where is None or not opacity:
