@@ -22,7 +22,16 @@ from numpy.typing import NDArray
 from enliven.render.creases import Creases, flattened, lay_creases
 from enliven.render.face import Face, smooth_step
 from enliven.render.light import DISPLAY_GAMMA, Light, estimate_light, normals_of
-from enliven.render.mesh import FACE_OVAL, Interpolation, interpolation, skin_triangles
+from enliven.render.mesh import (
+    FACE_OVAL,
+    LEFT_EYE,
+    LOWER_LIP_OUTER,
+    RIGHT_EYE,
+    UPPER_LIP_OUTER,
+    Interpolation,
+    interpolation,
+    skin_triangles,
+)
 from enliven.render.person import Person
 from enliven.render.warp import Grid
 
@@ -35,6 +44,7 @@ SHADE_STRENGTH, SHADE_LIMIT = 0.9, 0.22
 SHADE_BOX = (-1.05, -1.55, 1.05, 0.75)  # x0, y0, x1, y1 of the learned maps, flattened IOD
 BEND = 0.5  # of a full expression, where its effect on the normals is measured
 TONE = (0.88, 1.05, 1.12)  # log gain of red, green, blue: skin in shade is redder
+LIPS = UPPER_LIP_OUTER + LOWER_LIP_OUTER
 CHEEKS = (205, 425, 50, 280, 101, 330, 195)  # landmarks on clear skin
 SKIN_CHROMA, SKIN_BRIGHTNESS = 14.0, 0.75  # departure, in Lab units and log, of what is skin
 SMOOTH_AREAS = ((108, 337, 336, 107), (117, 118, 101, 205, 187, 123), (228, 229, 230, 119, 118),
@@ -175,6 +185,11 @@ def _photo_on(grid: Grid, face: Face) -> tuple[NDArray[np.float32], NDArray[np.f
     smooth = cv2.GaussianBlur(np.dstack([lab[..., 1:], log_photo]), (0, 0), 1.5)
     away = (smooth - np.median(smooth[at], 0)) / [SKIN_CHROMA, SKIN_CHROMA, SKIN_BRIGHTNESS]
     skin = np.exp(-((away * away).sum(-1) ** 2)).astype(np.float32)
+    column, row = grid.to_cells(face.landmarks.astype(np.float32))
+    for rim in (LIPS, LEFT_EYE.upper + LEFT_EYE.lower, RIGHT_EYE.upper + RIGHT_EYE.lower):
+        hull = cv2.convexHull(np.column_stack([column, row])[list(rim)])
+        cv2.fillConvexPoly(skin, hull.astype(np.int32), 0)
+        cv2.polylines(skin, [hull.astype(np.int32)], True, 0, 3)
     return log_photo, cv2.GaussianBlur(skin, (0, 0), 2.0)
 
 
