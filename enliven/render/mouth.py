@@ -1,35 +1,45 @@
-"""What shows between the lips: teeth, tongue, the dark of the mouth.
+"""What shows between the lips: teeth, tongue, the dark of the mouth, and how light falls in.
 
-Teeth are flat pictures hung in head coordinates, the upper row on the skull and the lower row
-on the jaw, so that lips open and close over them.  Proportions follow Wheeler's Dental
-Anatomy (mean crown widths and heights); 1 IOD is taken as 90 mm.
+Everything stands in head coordinates, the upper teeth on the skull, the lower teeth and the
+tongue on the jaw, so that lips open and close over it.  Only pixels between the lips are drawn.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from enliven.geometry import project
 from enliven.render.face import Face, smooth_step
 from enliven.render.layers import push_pull
-from enliven.render.mesh import LOWER_LIP_INNER, MOUTH, UPPER_LIP_INNER
+from enliven.render.lifted import find_edge, lift, tooth_like
+from enliven.render.mesh import LOWER_LIP_INNER, LOWER_LIP_OUTER, MOUTH, UPPER_LIP_INNER
 from enliven.render.opening import Slit
+from enliven.render.teeth import MM, Rays, Row, paint_row
+from enliven.render.tongue import see_tongue
+from enliven.render.warp import Pose
 from enliven.types import EXPRESSION
 
-MM = 1 / 90  # IOD
-UPPER_WIDTHS_MM = (8.5, 6.5, 7.5, 7.0, 7.0)  # from the midline outwards
-UPPER_HEIGHTS_MM = (10.5, 9.0, 10.0, 8.5, 8.0)
-LOWER_WIDTHS_MM = (5.0, 5.5, 7.0, 7.0, 7.0)
-LOWER_HEIGHTS_MM = (9.0, 9.5, 10.5, 8.5, 8.0)
-TEXTURE_PX_PER_MM = 6
-
 JAW = tuple(EXPRESSION.index(n) for n in ("jawOpen", "jawLeft", "jawRight", "jawForward"))
+TONGUE = EXPRESSION.index("tongueOut")
 # Edges of the rows below the seam of the closed lips, IOD: the upper teeth stand just in front
 # of the lower ones, which the lower lip hides until it is drawn down.
-UPPER_EDGE, LOWER_EDGE = 0.016, 0.022
+UPPER_EDGE, LOWER_EDGE = 0.012, 0.013
+UPPER_BEHIND, LOWER_BEHIND = 0.045, 0.070  # the middle of the rows behind the seam, IOD
+BITE_TILT = 0.14  # rad; the rows rise towards the back
+JAW_SHARE = 0.90  # of the lower lip's way with the jaw that the lower teeth go
+JAW_TURN = 0.32  # rad that a full jawOpen turns the lower row
 OPEN_GAP = 0.032  # IOD; lips further apart than this in the photo count as open
+THROAT = 0.62  # IOD behind the lips
+# Light falls in through the lips: at depth z it is 1 / (1 + (z / (REACH (gap + LEAST_GAP)))^2).
+LIGHT_REACH, LEAST_GAP = 1.4, 0.06
+SHADOW = 0.75  # how much of what lies behind the lips' inner side gives way to it at the rims
+OWN_SHADOW = np.array([0.50, 0.62, 0.60], np.float32)  # of light the lips keep out, R G B
+TYPICAL_SKIN = np.array([1.0, 0.76, 0.64])  # under white light
+BOUNCE = np.array([0.22, -0.10, -0.12], np.float32)  # shade inside is red from the flesh around
+OWN_FADE = 0.08  # IOD of lip motion over which the photo's own mouth gives way to the drawn one
 
 
 def seal_line(image: NDArray[np.uint8], landmarks: NDArray, iod_px: float) -> NDArray[np.float64]:
@@ -68,41 +78,30 @@ def rim_gap(landmarks: NDArray, iod_px: float) -> float:
 
 
 @dataclass(frozen=True)
-class Plate:
-    """A picture hung in head coordinates: pixel (u, v) of it is at origin + u*right + v*down."""
-
-    picture: NDArray[np.float32]  # (h, w, 4), colour 0..255 straight, alpha 0..1
-    origin: NDArray[np.float64]  # (3,) IOD
-    right: NDArray[np.float64]
-    down: NDArray[np.float64]
-
-    def drawn_on(self, canvas: NDArray[np.float32], to_canvas: Callable[[NDArray], NDArray],
-                 shift: NDArray, opacity: float = 1.0) -> None:  # fmt: skip
-        """Blend onto canvas (h, w, 3); shift (3,) IOD moves the plate in head coordinates."""
-        height, width = self.picture.shape[:2]
-        corners = np.array([[0, 0], [width, 0], [0, height]], np.float32)
-        places = np.array([to_canvas(self.origin + shift + u * self.right + v * self.down)
-                           for u, v in corners], np.float32)  # fmt: skip
-        matrix = cv2.getAffineTransform(corners, places)
-        # plates have finer pixels than the frame: average, or teeth sparkle as they move
-        scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-        picture = self.picture
-        if scale < 0.8:
-            picture = cv2.GaussianBlur(picture, (0, 0), 0.5 * (1 / scale**2 - 1) ** 0.5)
-        size = (canvas.shape[1], canvas.shape[0])
-        warped = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR,
-                                borderMode=cv2.BORDER_CONSTANT, borderValue=0)  # fmt: skip
-        alpha = opacity * warped[..., 3:]
-        canvas += alpha * (warped[..., :3] - canvas)
-
-
-@dataclass(frozen=True)
 class Mouth:
-    """Everything behind the lips of one face."""
+    """Everything behind the lips of one face.
 
-    plates: tuple[tuple[Plate, float], ...]  # back to front, with its share of the jaw's motion
-    depth_colour: NDArray[np.float32]  # (3,)
-    jaw_fields: NDArray[np.float64]  # (4, 3) IOD: how the JAW channels move the lower teeth
+    seam: (3,) middle of the closed lips; axes: (3, 3) rows right, down, back; head coordinates.
+    jaw_fields: (4, 3) IOD: how the JAW channels move the lower teeth.
+    lips: (52, 4, 3) IOD: how all channels move the middles of both inner rims and the corners,
+    from lips_at.  width: between the corners at rest, IOD.
+    """
+
+    seam: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    upper: Row
+    lower: Row
+    upper_edge: float
+    lower_edge: float
+    dark: NDArray[np.float32]  # (3,)
+    tongue: NDArray[np.float32]  # (3,)
+    inner_lip: NDArray[np.float32]  # (3,) the lips' wet side in their own shade
+    wet: NDArray[np.float32]  # (3,) colour of a full gleam
+    jaw_fields: NDArray[np.float64]
+    jaw_at_rest: NDArray[np.float64]  # (4,)
+    lips: NDArray[np.float64]
+    lips_at: NDArray[np.float64]  # (4, 3)
+    width: float
     from_photo: NDArray[np.float32] | None  # see `lifted_interior`
 
 
@@ -114,32 +113,71 @@ def build_mouth(face: Face, slit: Slit, rest: NDArray) -> Mouth:
     right = (corners[1] - corners[0]) / width
     down = np.array([0.0, 1, 0]) - right * right[1]
     down /= np.linalg.norm(down)
-    seam = (closed[UPPER_LIP_INNER[5]] + closed[LOWER_LIP_INNER[5]]) / 2
-    jaw_fields = face.basis[list(JAW)][:, LOWER_LIP_INNER[5]].copy()
-    jaw_at_rest = rest[list(JAW)] @ jaw_fields
+    axes = np.array([right, down, np.cross(right, down)])
+    middle = [UPPER_LIP_INNER[5], LOWER_LIP_INNER[5]]
+    marks = [*middle, MOUTH.upper[0], MOUTH.upper[-1]]
+    seam = closed[middle].mean(0)
+    jaw = list(JAW)
     skin, light = skin_light(face)
+    tooth = tooth_colour(skin, light)
+    gum = flesh(0.8 * np.array([0.92, 0.58, 0.60]) * skin, skin)
+    tongue = flesh(np.array([1.05, 0.74, 0.80]) * skin, skin)
+    dark = flesh(np.array([0.50, 0.22, 0.24]) * skin, skin)
+    scale = float(np.clip(width / 0.50, 0.85, 1.15))
+    px_per_iod = 1.4 * face.iod_px
+    mouth = Mouth(
+        seam, axes,
+        paint_row(True, tooth, gum, scale, px_per_iod),
+        paint_row(False, 0.92 * tooth, gum, scale, px_per_iod),
+        UPPER_EDGE, LOWER_EDGE,
+        dark.astype(np.float32), tongue.astype(np.float32),
+        (np.array([0.52, 0.46, 0.46]) * lip_colour(face)).astype(np.float32),
+        (0.35 * light * (skin + 2 * skin.max()) / 3).astype(np.float32),
+        JAW_SHARE * face.basis[jaw][:, LOWER_LIP_INNER[5]], rest[jaw].astype(np.float64),
+        face.basis[:, marks].copy(), face.head[marks].copy(), width, lifted_interior(face, slit),
+    )  # fmt: skip
+    return _with_own_teeth(mouth, face, slit, skin)
 
-    def hung(picture: NDArray, size: NDArray, top: float, behind: float, on_jaw: bool) -> Plate:
-        # `top` and `behind` in IOD from the seam of the closed lips
-        if on_jaw:  # lies in the shadow of the upper row and lip
-            picture[..., :3] *= np.linspace(0.75, 1, picture.shape[0])[:, None, None]
-        at = seam + down * top - right * size[0] / 2 + np.array([0, 0, behind])
-        return Plate(picture, at + on_jaw * jaw_at_rest, right * size[0] / picture.shape[1],
-                     down * size[1] / picture.shape[0])  # fmt: skip
 
-    tooth = flesh(np.clip((np.array([226, 216, 196]) * 0.75 + skin * 0.25) * light, 0, 245), skin)
-    gum = flesh(np.array([150, 78, 78]) * light, skin)
-    tongue = tongue_picture(flesh(np.array([176, 98, 96]) * light, skin))
-    rows = teeth_picture(True, tooth, gum), teeth_picture(False, 0.82 * tooth, gum)
-    scale = float(np.clip(width / 0.54, 0.8, 1.2)) / TEXTURE_PX_PER_MM * MM
-    sizes = [np.array(picture.shape[1::-1]) * scale for picture in rows]
-    plates = (
-        (hung(tongue, width * np.array([0.66, 0.5]), -0.24 * width, 0.2 * width, True), 1.0),
-        (hung(rows[1], sizes[1], LOWER_EDGE, 0.08 * width, True), 1.0),
-        (hung(rows[0], sizes[0], UPPER_EDGE - sizes[0][1], 0.05 * width, False), 0.0),
-    )
-    dark = flesh(np.array([46, 14, 14]) * light, skin)
-    return Mouth(plates, dark.astype(np.float32), jaw_fields, lifted_interior(face, slit))
+def _with_own_teeth(mouth: Mouth, face: Face, slit: Slit, skin: NDArray) -> Mouth:
+    """The mouth with the teeth that the photo shows, where it shows any."""
+    if mouth.from_photo is None:
+        return mouth
+    inside = np.ascontiguousarray(mouth.from_photo[..., 3])
+    image = np.clip(mouth.from_photo[..., :3], 0, 255).astype(np.uint8)
+    score = tooth_like(image, inside, skin)
+    still = np.zeros(len(face.basis))
+    light = _light(*_lips(mouth, still)[1:])
+    corner = np.array(slit.box[:2])
+
+    def pixels(row: Row, frame: RowFrame) -> NDArray[np.float32]:
+        head = mouth.seam + (row.at_rest()[0] @ frame.turn + frame.origin) @ mouth.axes
+        camera = head @ face.pose.rotation.T + face.pose.translation
+        places = project(camera, face.pose.focal_px, face.pose.centre_px) - corner
+        return places.astype(np.float32)
+
+    for upper in (True, False):
+        row = mouth.upper if upper else mouth.lower
+        frame = _row_frame(mouth, upper, still)
+        edge = find_edge(row, pixels(row, frame), score)
+        if edge is None:
+            continue
+        if upper:
+            mouth = replace(mouth, upper_edge=mouth.upper_edge - edge)
+        else:
+            mouth = replace(mouth, lower_edge=mouth.lower_edge + edge)
+        frame = _row_frame(mouth, upper, still)
+        places = pixels(row, frame)
+        depth = (row.at_rest()[0][..., 2] + frame.origin[2]).astype(np.float32)
+        row = lift(row, image, places, inside, score, light(depth))
+        if upper:  # what is left below its edge may be the other row
+            mouth = replace(mouth, upper=row)
+            view = look(mouth.seam, mouth.axes, face.pose, corner)
+            rays = lines_of_sight(view, grid_pixels(inside.shape), frame)
+            score = score * (row.hit(rays)[1].reshape(inside.shape) < -0.5 * MM)
+        else:
+            mouth = replace(mouth, lower=row)
+    return mouth
 
 
 def skin_light(face: Face) -> tuple[NDArray, float]:
@@ -152,6 +190,32 @@ def skin_light(face: Face) -> tuple[NDArray, float]:
     # the brightest skin tells the light better than the median, which tells the complexion
     peak = np.percentile(colours.max(1), 80) / 255
     return skin, float(np.clip(0.35 + 0.75 * peak, 0.35, 1.1))
+
+
+def tooth_colour(skin: NDArray, light: float) -> NDArray[np.float64]:
+    """Colour (3,) of teeth in full light: an ivory in the tint of the light on the skin."""
+    tint = skin / np.maximum(skin.max(), 1) / TYPICAL_SKIN
+    ivory = np.array([214, 200, 178]) * light * (tint / tint.max()) ** 0.8
+    bounced = skin * np.array([0.98, 1.12, 1.18])
+    return flesh(np.clip(0.52 * ivory + 0.42 * bounced, 0, 230), skin)
+
+
+def lip_colour(face: Face) -> NDArray[np.float64]:
+    """Median colour (3,) of the lower lip."""
+    ring = (face.landmarks[list(LOWER_LIP_INNER[2:-2])] * 0.6
+            + face.landmarks[list(LOWER_LIP_OUTER[2:-2])] * 0.4)  # fmt: skip
+    x, y = np.rint(ring).astype(int).T
+    height, width = face.image.shape[:2]
+    colours = face.image[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+    return np.median(colours.astype(np.float64), axis=0)
+
+
+def flesh(colour: NDArray, skin: NDArray) -> NDArray[np.float64]:
+    """A colour (3,) of the mouth, in the face's own material: a marble head has a marble tongue."""
+    chroma = (skin.max() - skin.min()) / max(float(skin.max()), 1.0)
+    alive = float(smooth_step(np.array((chroma - 0.08) / 0.12)))
+    stone = skin * (colour.mean() / max(float(skin.mean()), 1.0))
+    return stone + alive * (colour - stone)
 
 
 def lifted_interior(face: Face, slit: Slit) -> NDArray[np.float32] | None:
@@ -177,100 +241,144 @@ def lifted_interior(face: Face, slit: Slit) -> NDArray[np.float32] | None:
     return np.dstack([np.where(alpha[..., None] > 0.5, photo, colour), alpha, shadow])
 
 
-def teeth_picture(upper: bool, tooth: NDArray, gum: NDArray) -> NDArray[np.float32]:
-    """A row of teeth with its gum, (h, w, 4), edge of the row at the bottom if upper, else top."""
-    widths = UPPER_WIDTHS_MM if upper else LOWER_WIDTHS_MM
-    heights = UPPER_HEIGHTS_MM if upper else LOWER_HEIGHTS_MM
-    over, gum_mm = 2, 4.0
-    px = TEXTURE_PX_PER_MM * over
-    half, tall = sum(widths) * px, (max(heights) + gum_mm) * px
-    shape = (int(tall), int(2 * half))
-    y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
-    x = (x + 0.5 - half) / px  # mm from the midline
-    y = (y + 0.5) / px if upper else max(heights) + gum_mm - (y + 0.5) / px  # mm from the gum's end
-    picture = np.empty((*shape, 3), np.float32)
-    picture[:] = gum * (0.72 + 0.28 * np.clip(y / gum_mm, 0, 1))[..., None]
-    alpha = (y < gum_mm + 1.5).astype(np.float32)
-    shade_out = 1 - 0.45 * smooth_step((np.abs(x) - 9) / 20)  # the arch recedes into shadow
-    start = 0.0
-    edge = max(heights) + gum_mm
-    for i, (width, height) in enumerate(zip(widths, heights, strict=True)):
-        end = edge - (0.0, 0.7, 0.1, 0.8, 1.2)[i] * (1.0 if upper else 0.6)
-        for side in (-1, 1):
-            u = (x - side * (start + width / 2)) / (width / 2 * 0.985)
-            neck = end - height + 0.9 * u * u
-            v = (y - neck) / (end - neck)
-            # crowns taper towards the gum and have rounded edges
-            taper = 0.90 + 0.10 * np.sin(np.clip(v, 0, 1) * np.pi * 0.6)
-            shape_power = np.abs(u / taper) ** 5 + np.clip((v - 0.86) / 0.14, 0, None) ** 3
-            inside = (shape_power < 1) & (v > 0) & (v < 1)
-            curve = 1 - 0.16 * np.abs(u / taper) ** 4
-            root = 0.86 + 0.14 * np.clip(2.2 * v, 0, 1)
-            tip = 1 - 0.10 * np.clip((v - 0.85) / 0.15, 0, 1)
-            warm = np.array([1.0, 0.985, 0.95]) ** np.clip(1 - v, 0, 1)[..., None]
-            gleam = 9 * np.exp(-(((u + 0.15) / 0.35) ** 2) - ((v - 0.45) / 0.28) ** 2)
-            colour = tooth * warm * (curve * root * tip)[..., None] + gleam[..., None]
-            picture[inside] = colour[inside]
-            alpha[inside] = 1
-        start += width
-    picture *= shade_out[..., None]
-    gaps = (alpha == 0) & (y > gum_mm) & (y < edge - 2.2)
-    picture[gaps] = 0.62 * tooth
-    alpha[gaps] = 1
-    size = (shape[1] // over, shape[0] // over)
-    solid = cv2.resize(picture * alpha[..., None], size, interpolation=cv2.INTER_AREA)
-    alpha = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
-    return np.dstack([solid / np.maximum(alpha, 1e-3)[..., None], alpha])
+@dataclass(frozen=True)
+class View:
+    """Pixels of a window as lines of sight: weak perspective around one point.
 
-
-def flesh(colour: NDArray, skin: NDArray) -> NDArray[np.float64]:
-    """A colour (3,) of the mouth, in the face's own material: a marble head has a marble tongue."""
-    chroma = (skin.max() - skin.min()) / max(float(skin.max()), 1.0)
-    alive = float(smooth_step(np.array((chroma - 0.08) / 0.12)))
-    stone = skin * (colour.mean() / max(float(skin.mean()), 1.0))
-    return stone + alive * (colour - stone)
-
-
-def tongue_picture(colour: NDArray) -> NDArray[np.float32]:
-    """A resting tongue of that colour (3,) seen from the front, (h, w, 4)."""
-    shape = (100, 180)
-    y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
-    u, v = (x + 0.5) / shape[1] * 2 - 1, (y + 0.5) / shape[0] * 2 - 1
-    radius = np.sqrt(np.abs(u) ** 2.6 + np.abs(np.minimum(v, 0)) ** 2.2)
-    shade = (0.80 - 0.26 * np.clip(-v, 0, 1) ** 1.5 - 0.10 * np.exp(-((u / 0.12) ** 2))
-             - 0.20 * np.abs(u) ** 2.5 - 0.20 * np.clip(v, 0, 1))  # fmt: skip
-    noise = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
-    shade = shade + 0.25 * cv2.GaussianBlur(noise, (0, 0), 2.5)
-    alpha = smooth_step((1 - radius) / 0.3)
-    return np.dstack([colour * shade[..., None], alpha]).astype(np.float32)
-
-
-def draw_mouth(mouth: Mouth, shape: tuple[int, int], to_canvas: Callable[[NDArray], NDArray],
-               weights: NDArray, cover: NDArray, iod_px: float,
-               skull_shift: NDArray) -> NDArray[np.float32]:  # fmt: skip
-    """Interior (h, w, 3) for window pixels.
-
-    to_canvas: head coordinates (3,) -> window px.  weights: (52,) change of expression.
-    cover: (h, w) skin cover, 0 where the interior shows.  skull_shift: (2, 3) affine that
-    carries the photo's own interior along with the skull.
+    to_plane: (2, 3) px, px, 1 -> x, y IOD on the plane through that point.  step: (2,) what
+    each IOD further back adds to them.
     """
-    canvas = np.empty((*shape, 3), np.float32)
-    canvas[:] = mouth.depth_colour
-    jaw = weights[list(JAW)] @ mouth.jaw_fields
-    for plate, share in mouth.plates:
-        plate.drawn_on(canvas, to_canvas, share * jaw)
-    dark = lip_shadow(cover, iod_px)
-    canvas = canvas * (1 - dark[..., None] * SHADOW)
-    if mouth.from_photo is not None:
-        own = cv2.warpAffine(mouth.from_photo, skull_shift, shape[::-1], flags=cv2.INTER_LINEAR,
-                             borderMode=cv2.BORDER_CONSTANT, borderValue=0)  # fmt: skip
+
+    to_plane: NDArray[np.float64]
+    step: NDArray[np.float64]
+
+
+def look(point: NDArray, axes: NDArray, pose: Pose, corner: NDArray) -> View:
+    """View of a point (3,) in head coordinates along axes (3, 3), for a window at corner px."""
+    x, y, z = pose.rotation @ point + pose.translation
+    slope = pose.focal_px / z * np.array([[1, 0, -x / z], [0, 1, -y / z]])
+    slope = slope @ pose.rotation @ axes.T  # px per IOD along each axis
+    centre = project(np.array([x, y, z]), pose.focal_px, pose.centre_px) - corner
+    inverse = np.linalg.inv(slope[:, :2])
+    return View(np.column_stack([inverse, -inverse @ centre]), -inverse @ slope[:, 2])
+
+
+@dataclass(frozen=True)
+class RowFrame:
+    """Where a row stands in the mouth's axes: origin (3,) IOD; turn (3, 3), rows are its axes."""
+
+    origin: NDArray[np.float64]
+    turn: NDArray[np.float64]
+
+
+def grid_pixels(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Pixel coordinates (h * w, 2) of a window (h, w)."""
+    height, width = shape
+    pixels = np.empty((height, width, 2), np.float32)
+    pixels[..., 0] = np.arange(width)
+    pixels[..., 1] = np.arange(height)[:, None]
+    return pixels.reshape(-1, 2)
+
+
+def lines_of_sight(view: View, pixels: NDArray[np.float32], frame: RowFrame) -> Rays:
+    """Rays through pixels (P, 2) in the axes of a row."""
+    onto = np.vstack([view.to_plane, np.zeros(3)])  # z = 0 on the plane
+    onto[:, 2] -= frame.origin
+    onto = (frame.turn @ onto).astype(np.float32)
+    step = frame.turn @ np.array([*view.step, 1.0])
+    return Rays(pixels @ onto[:, :2].T + onto[:, 2], step.astype(np.float32))
+
+
+def _row_frame(mouth: Mouth, upper: bool, weights: NDArray) -> RowFrame:
+    """The upper row on the skull, or the lower one where the jaw has it; both rise to the back."""
+    if upper:
+        origin, angle = np.array([0, mouth.upper_edge, UPPER_BEHIND]), BITE_TILT
+    else:
+        jaw = weights[list(JAW)] + mouth.jaw_at_rest
+        origin = mouth.axes @ (jaw @ mouth.jaw_fields) + [0, mouth.lower_edge, LOWER_BEHIND]
+        angle = BITE_TILT + JAW_TURN * float(jaw[0])
+    cos, sin = np.cos(angle), np.sin(angle)
+    down = np.array([0, cos, sin])
+    return RowFrame(origin, np.array([[1, 0, 0], -down if upper else down, [0, -sin, cos]]))
+
+
+def _lips(mouth: Mouth, weights: NDArray) -> tuple[NDArray, float, float]:
+    """Middles of the rims and corners (4, 3), the opening between them, and its depth, IOD.
+
+    The opening is the gap in the middle, taken for less where the mouth is drawn together.
+    """
+    lips = mouth.lips_at + np.tensordot(weights, mouth.lips, 1)
+    gap = max(float((lips[1] - lips[0]) @ mouth.axes[1]), 0.0)
+    narrow = min(float(np.linalg.norm(lips[3] - lips[2])) / mouth.width, 1.0)
+    return lips, gap * narrow**2, float((lips[:2].mean(0) - mouth.seam) @ mouth.axes[2])
+
+
+def _light(gap: float, front: float) -> Callable[[NDArray], NDArray]:
+    """Share of light at depths (...) IOD behind the seam of the closed lips."""
+    reach = np.float32(LIGHT_REACH * (gap + LEAST_GAP))
+
+    def light(depth: NDArray) -> NDArray:
+        fall = np.maximum(depth - np.float32(front), 0) / reach
+        return 1 / (1 + fall * fall)
+
+    return light
+
+
+def draw_mouth(mouth: Mouth, pose: Pose, corner: NDArray, weights: NDArray,
+               cover: NDArray[np.float32], iod_px: float,
+               carry: NDArray) -> NDArray[np.float32]:  # fmt: skip
+    """Interior (h, w, 3) of a window whose first pixel is at corner (2,) px.
+
+    weights: (52,) change of expression.  cover: (h, w) skin cover, 0 where the interior shows.
+    carry: (2, 3) affine that carries the photo's own interior along with the skull.
+    """
+    canvas = np.zeros((*cover.shape, 3), np.float32)
+    x0, y0, width, height = cv2.boundingRect((cover < 0.995).astype(np.uint8))
+    if not width:
+        return canvas
+    part = slice(y0, y0 + height), slice(x0, x0 + width)
+    dark = lip_shadow(cover, iod_px)[part]
+    lips, gap, front = _lips(mouth, weights)
+    drawn = _draw_inside(mouth, look(mouth.seam, mouth.axes, pose, corner + np.array([x0, y0])),
+                         (height, width), weights, _light(gap, front))  # fmt: skip
+    drawn += np.float32(SHADOW) * dark[..., None] * (mouth.inner_lip - drawn)
+    moved = float(np.abs(lips - mouth.lips_at).max())
+    if mouth.from_photo is not None and moved < OWN_FADE:
+        own = cv2.warpAffine(mouth.from_photo, carry - [[0, 0, x0], [0, 0, y0]], (width, height),
+                             flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
+                             borderValue=0)  # fmt: skip
         # the photo holds the shadow of its own opening; only a narrower one adds to it
         more = np.clip(dark - own[..., 4], 0, 1)[..., None]
-        canvas += own[..., 3:4] * (own[..., :3] * (1 - more * SHADOW) - canvas)
+        share = own[..., 3:4] * np.float32(1 - smooth_step(np.array(moved / OWN_FADE)))
+        drawn += share * (own[..., :3] * (1 - more * OWN_SHADOW) - drawn)
+    canvas[part] = drawn
     return canvas
 
 
-SHADOW = np.array([0.62, 0.72, 0.72], np.float32)  # how much light the lips keep out, R G B
+def _draw_inside(mouth: Mouth, view: View, shape: tuple[int, int], weights: NDArray,
+                 light: Callable[[NDArray], NDArray]) -> NDArray[np.float32]:  # fmt: skip
+    pixels = grid_pixels(shape)
+    skull, jaw = (_row_frame(mouth, upper, weights) for upper in (True, False))
+    on_skull, on_jaw = (lines_of_sight(view, pixels, frame) for frame in (skull, jaw))
+    # the throat, a little lighter towards the palate and the floor, which are nearer
+    canvas = np.empty((*shape, 3), np.float32)
+    canvas[:] = mouth.dark * light(np.array(THROAT, np.float32))
+    tongue = see_tongue(on_jaw, float(weights[TONGUE]), float(abs(view.to_plane[0, 0])))
+    lit = tongue.shade * light(tongue.depth + np.float32(jaw.origin[2]))
+    colour = lit[:, None] * mouth.tongue + (tongue.gleam * lit)[:, None] * mouth.wet
+    _over(canvas, colour.reshape(*shape, 3), tongue.alpha.reshape(shape))
+    for row, rays, frame in ((mouth.lower, on_jaw, jaw), (mouth.upper, on_skull, skull)):
+        seen, depth = row.see(rays, shape)
+        alpha = seen[..., 3]
+        if row is mouth.lower:
+            alpha = alpha * (1 - tongue.alpha * (tongue.depth < depth)).reshape(shape)
+        lit = light(depth + np.float32(frame.origin[2])).reshape(*shape, 1)
+        _over(canvas, seen[..., :3] * lit * (1 + (1 - lit) * BOUNCE), alpha)
+    return canvas
+
+
+def _over(canvas: NDArray, colour: NDArray, alpha: NDArray) -> None:
+    canvas += alpha[..., None] * (colour - canvas)
 
 
 def lip_shadow(cover: NDArray, iod_px: float) -> NDArray[np.float32]:
@@ -279,4 +387,5 @@ def lip_shadow(cover: NDArray, iod_px: float) -> NDArray[np.float32]:
     above = np.zeros_like(near)
     drop = max(1, round(0.03 * iod_px))
     above[drop:] = near[:-drop]
-    return np.clip(np.maximum(near, 0.9 * above), 0, 1) ** 1.5
+    # light comes from above: the upper lip keeps out more of it than the lower one
+    return np.clip(np.maximum(0.75 * near, 0.9 * above), 0, 1) ** 1.5

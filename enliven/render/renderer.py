@@ -160,14 +160,10 @@ class Renderer:
             return
         skin = draw_skin(slit, face, where, weights, pose, body_px)
         cover = skin.upper_cover + (1 - skin.upper_cover) * skin.lower_cover
-        shape = cover.shape
         corner = np.array([where.x0, where.y0])
 
-        def to_window(point: NDArray) -> NDArray:
-            return self._to_pixels(point, pose) - corner
-
         carry = self._carry(slit, pose, corner)
-        interior = draw_mouth(self.mouth, shape, to_window, weights, cover, face.iod_px, carry)
+        interior = draw_mouth(self.mouth, pose, corner, weights, cover, face.iod_px, carry)
         compose(output, slit, where, skin, interior, opacity)
 
     def _place(self, slit: Slit, pose: Pose) -> Place | None:
