@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from enliven.geometry import head_points, unproject
 from enliven.render.mesh import (
     CHIN,
-    FACE_OVAL,
     Interpolation,
-    Outline,
     interpolation,
-    outline,
+    nearest_first,
     skin_triangles,
 )
 from enliven.render.warp import Grid, Pose, Sheet, make_sheet
@@ -60,8 +58,9 @@ def describe_face(portrait: Portrait, landmarks: NDArray, basis: NDArray,
     past = np.maximum(head[:, 2] - DEPTH_KNEE, 0)
     flat[:, 2] = head[:, 2] - (1 - DEPTH_SLOPE) * past
     depth = flat @ pose.rotation[2] + pose.translation[2]
+    triangles = nearest_first(np.asarray(triangles, np.int64), landmarks[:, :2], depth)
     return Face(portrait.image, landmarks[:, :2].astype(np.float64), head, depth,
-                np.asarray(basis, np.float64), np.asarray(triangles, np.int64), pose,
+                np.asarray(basis, np.float64), triangles, pose,
                 portrait.iod_px)  # fmt: skip
 
 
@@ -88,7 +87,7 @@ def cut_sheet(
     # on one side of a slit the mesh must not reach across it
     triangles = face.triangles if clamp is None else skin_triangles(face.triangles)
     weights = interpolation(where, face.landmarks, triangles)
-    around = outline(flat, face.landmarks[list(FACE_OVAL)])
+    around = weights if clamp is None else interpolation(flat, face.landmarks, face.triangles)
     shape = points.shape[:2]
     sigma = [SKIN_BLUR * face.iod_px / step for step in grid.step]
 
@@ -108,12 +107,10 @@ def cut_sheet(
     return make_sheet(grid, head, fields, follow * fade, (1 - follow) * fade)
 
 
-def _depth(face: Face, points: NDArray, around: Outline, weights: Interpolation) -> NDArray:
+def _depth(face: Face, points: NDArray, around: Interpolation, weights: Interpolation) -> NDArray:
     """Camera z in IOD at points: on the face its mesh, beyond it hair or neck receding."""
     depth = weights(face.depth[:, None])[:, 0].astype(np.float64)
-    oval, share = face.landmarks[list(FACE_OVAL)], around.share[:, None]
-    foot = oval[around.segment] * (1 - share) + np.roll(oval, -1, 0)[around.segment] * share
-    down = (points - foot) @ _head_axes(face)[1] / np.maximum(around.distance, 1e-6)
+    down = (points - around.foot) @ _head_axes(face)[1] / np.maximum(around.distance, 1e-6)
     neck = smooth_step((down - 0.15) / 0.55)
     back = face.pose.translation[2] + (1 - neck) * BACK_OF_HAIR + neck * BACK_OF_NECK
     reach = ((1 - neck) * HAIR_REACH + neck * NECK_REACH) * face.iod_px

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from enliven.geometry import vector_from_rotation
 from enliven.render.warp import Grid
 
-LEAST_SLOPE = 0.12  # hidden skin is pressed to this share of its width
+LEAST_SLOPE = 0.06  # hidden skin is pressed to this share of its width
 SURE = 0.10  # radians of turn from which it is certain which side is in front
 FAR_PX = 1e5  # the sheet goes on as it ends for this long
 

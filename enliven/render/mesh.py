@@ -80,13 +80,41 @@ def outline(points: NDArray, loop: NDArray) -> Outline:
     return Outline(best, share[rows, best], np.where(inside, 0.0, distance[rows, best]))
 
 
+def nearest_first(triangles: NDArray, vertices: NDArray, depth: NDArray) -> NDArray[np.int64]:
+    """Triangles (F, 3) so ordered that of two that overlap in the picture the visible is first.
+
+    vertices: (478, 2) px.  depth: (478,), larger is farther.
+    """
+    return triangles[np.lexsort([depth[triangles].mean(1), ~_facing(triangles, vertices)])]
+
+
+def _facing(triangles: NDArray, vertices: NDArray) -> NDArray[np.bool_]:
+    """(F,): which triangles show their outside; most of a face does."""
+    corner = vertices[triangles]
+    area = np.linalg.det(np.stack([corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]], -1))
+    return np.asarray(area * (1 if np.sign(area).sum() >= 0 else -1) > 0)
+
+
+def rim(triangles: NDArray, vertices: NDArray) -> NDArray[np.int64]:
+    """(E, 2) edges where the face ends or turns away from the viewer."""
+    shown = triangles[_facing(triangles, vertices)]
+    edges = np.sort(np.concatenate([shown[:, [0, 1]], shown[:, [1, 2]], shown[:, [2, 0]]]), axis=1)
+    edges, count = np.unique(edges, axis=0, return_counts=True)
+    return np.asarray(edges[count == 1])
+
+
 @dataclass(frozen=True)
 class Interpolation:
-    """Values at P points as weighted sums of three vertex values each."""
+    """Values at P points as weighted sums of three vertex values each.
 
-    index: NDArray[np.int64]  # (P, 3)
-    weight: NDArray[np.float32]  # (P, 3), sums to one
-    distance: NDArray[np.float64]  # (P,) how far the point lies outside the face
+    index: (P, 3).  weight: (P, 3), sums to one.  distance: (P,) how far a point lies outside the
+    face, 0 inside.  foot: (P, 2) the nearest point of the rim.
+    """
+
+    index: NDArray[np.int64]
+    weight: NDArray[np.float32]
+    distance: NDArray[np.float64]
+    foot: NDArray[np.float64]
 
     def __call__(self, values: NDArray) -> NDArray:
         """Vertex values (..., 478, D) -> point values (..., P, D)."""
@@ -97,20 +125,24 @@ def interpolation(points: NDArray, vertices: NDArray, triangles: NDArray) -> Int
     """Barycentric interpolation at points (P, 2) in a face mesh of vertices (478, 2).
 
     Where triangles overlap the first one holds.  Points in no triangle take the value of the
-    nearest point of the face oval.
+    nearest point of the rim.
     """
-    oval = np.array(FACE_OVAL)
-    edge = outline(points, vertices[oval])
-    index = np.column_stack(
-        [oval[edge.segment], np.roll(oval, -1)[edge.segment], oval[edge.segment]]
-    )
-    weight = np.column_stack([1 - edge.share, edge.share, np.zeros(len(points))])
+    edges = rim(triangles, vertices)
+    start, step = vertices[edges[:, 0]], vertices[edges[:, 1]] - vertices[edges[:, 0]]
+    away = points[:, None] - start
+    share = np.clip((away * step).sum(-1) / np.maximum((step * step).sum(-1), 1e-12), 0, 1)
+    gap = ((away - share[..., None] * step) ** 2).sum(-1)
+    rows, best = np.arange(len(points)), gap.argmin(1)
+    share, distance = share[rows, best], np.sqrt(gap[rows, best])
+    foot = start[best] + share[:, None] * step[best]
+    index = edges[best][:, [0, 1, 0]]
+    weight = np.column_stack([1 - share, share, np.zeros(len(points))])
     corner = vertices[triangles]
     sides = np.stack([corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]], -1)
     solid = np.abs(np.linalg.det(sides)) > 1e-9
     triangles, corner, inverse = triangles[solid], corner[solid], np.linalg.inv(sides[solid])
-    within = np.flatnonzero(edge.distance == 0)
     low, high = corner.min(1), corner.max(1)
+    within = np.flatnonzero(((points >= low.min(0)) & (points <= high.max(0))).all(1))
     for at in np.array_split(within, max(1, len(within) // 64)):
         # grid points come in rows: few triangles are near a short stretch of one
         here = points[at]
@@ -123,7 +155,8 @@ def interpolation(points: NDArray, vertices: NDArray, triangles: NDArray) -> Int
         picked = local[first, np.flatnonzero(found)]
         index[at[found]] = triangles[near[first]]
         weight[at[found]] = np.column_stack([1 - picked.sum(1), picked])
-    return Interpolation(index, weight.astype(np.float32), edge.distance)
+        distance[at[found]] = 0
+    return Interpolation(index, weight.astype(np.float32), distance, foot)
 
 
 @dataclass(frozen=True)

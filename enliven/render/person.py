@@ -12,6 +12,7 @@ from enliven.render.fold import invert_visible, turn_direction
 from enliven.render.layers import face_cover
 from enliven.render.matte import Layers, cut_layers
 from enliven.render.mesh import CHIN, FOREHEAD
+from enliven.render.mirror import Mirror, draw_mirror, mirror_face
 from enliven.render.warp import Grid, Pose, Sheet
 from enliven.types import INDEX, Portrait
 
@@ -45,6 +46,7 @@ class Person:
     skin: Sheet
     pixels: NDArray[np.float32]
     rest: NDArray[np.float64]
+    mirror: Mirror
 
 
 def cut_person(portrait: Portrait, face: Face, landmarks: NDArray) -> Person:
@@ -54,7 +56,8 @@ def cut_person(portrait: Portrait, face: Face, landmarks: NDArray) -> Person:
     layers = cut_layers(portrait.image[y0:y1, x0:x1], mask[y0:y1, x0:x1], face.iod_px)
     skin = cut_sheet(face, Grid.over(region, SKIN_STEP * face.iod_px), region)
     y, x = np.mgrid[0 : y1 - y0, 0 : x1 - x0].astype(np.float32)
-    return Person(region, mask, layers, skin, np.dstack([x, y]), portrait.rotation)
+    return Person(region, mask, layers, skin, np.dstack([x, y]), portrait.rotation,
+                  mirror_face(face, mask))  # fmt: skip
 
 
 def body_shift(portrait: Portrait, values: NDArray, pose: Pose) -> NDArray[np.float32]:
@@ -74,7 +77,8 @@ def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pos
     forward = person.skin.displacement(weights, pose, body_px)
     towards = turn_direction(pose.rotation, person.rest)
     grid = person.skin.grid
-    source = grid.to_pixels(invert_visible(forward, grid, grid, towards))
+    back = invert_visible(forward, grid, grid, towards)
+    source = grid.to_pixels(back)
     source += person.pixels
     drawn = cv2.remap(person.layers.person, source, None, cv2.INTER_CUBIC,
                       borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
@@ -82,4 +86,5 @@ def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pos
     shown = cv2.multiply(cv2.merge([1 - cover] * 3), person.layers.background)
     colour = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)
     output[y0:y1, x0:x1] = cv2.add(colour, shown, dtype=cv2.CV_8U)
+    draw_mirror(person.mirror, output[y0:y1, x0:x1], cover, back, grid, weights, pose)
     return cover

@@ -42,12 +42,17 @@ def _bend(angle: float, below: float, above: float) -> float:
 
 
 def find_limits(sheet: Sheet, pose: Pose, on_face: NDArray[np.bool_]) -> TurnLimits:
-    """Bisect for the turn at which SMEARED of the face (R, C) is spread too thin."""
+    """Bisect for the turn at which SMEARED of the face (R, C) is spread too thin.
+
+    A face that is turned away may turn back as far as its mirror image, which completes it.
+    """
     limits = np.zeros((2, 2))
     now = angles_from_rotation(pose.rotation)
     for row, widest in enumerate(WIDEST):
         for column, sign in enumerate((-1, 1)):
-            safe, bad = 0.0, max(0.0, min(float(widest), PROFILE - sign * float(now[row])))
+            away = sign * float(now[row])
+            bad = max(0.0, min(float(widest), PROFILE - away))
+            safe = min(bad, max(0.0, -2 * away)) if row == 0 else 0.0
             if not _smears(sheet, pose, on_face, row, sign * bad):
                 safe = bad
             while bad - safe > np.radians(0.5):
