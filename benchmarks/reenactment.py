@@ -1,14 +1,21 @@
 """Re-enactment: a clip's first frame driven by the clip itself, scored against its real pixels.
 
-    python benchmarks/reenactment.py --data ../shared/data [--frames 150] [--sheets DIR] [CLIP ...]
+    python benchmarks/reenactment.py --data ../shared/data [--frames 150] [CLIP ...]
+        [--against FILE] [--save FILE] [--sheets DIR] [--crops DIR]
 
-Mean absolute error in grey levels (0 to 255) of our frames and, after the slash, of the first
-frame held still; in the face, around the mouth, around the eyes, outside the face, and in all.
-A star marks where holding still is no worse.  Pixels are compared, never landmarks: the tracker
-that drives the picture has no say in its score.
+Mean absolute error in grey levels (0 to 255) of our frames, of the version in --against, and of
+the first frame held still; in the face, around the mouth, around the eyes, outside the face, and
+in all.  A star marks where holding still is no worse.  Then, inside the face, the multi-scale
+structural similarity (Wang, Simoncelli and Bovik 2003) and the sharpness: the energy of detail
+finer than 2 px over that of the real frame, 1 being neither blurred nor over-sharpened.  Pixels
+are compared, never landmarks: the tracker that drives the picture has no say in its score.
+
+Another version is measured by this script with that version's checkout in PYTHONPATH;
+first_version.json beside it holds what the first one scored.
 """
 
 import argparse
+import json
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -28,6 +35,10 @@ from enliven.render.renderer import Renderer
 from enliven.types import Motion, Portrait
 
 REGIONS = ("face", "mouth", "eyes", "outside", "whole")
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, table 1
+FINE_PX = 2.0  # detail finer than this blur counts for sharpness
+SHARP_BAND = (0.85, 1.15)  # within which a picture looks as sharp as the real one
+FIRST_VERSION = Path(__file__).parent / "first_version.json"
 DRAWN = ("hallo4_skeleton", "wan_pose")  # clips of drawn skeletons, without a face
 
 
@@ -78,14 +89,40 @@ def region_masks(landmarks: NDArray, shape: tuple[int, int]) -> dict[str, NDArra
     }
 
 
-def score(path: Path, limit: int, sheet: Path | None) -> NDArray[np.float64]:
-    """Errors (2, 5): ours and of the still first frame, by region."""
+def structural_similarity(one: NDArray[np.uint8], two: NDArray[np.uint8],
+                          mask: NDArray[np.bool_]) -> float:  # fmt: skip
+    """Multi-scale SSIM of two RGB pictures (H, W, 3), averaged within a mask (H, W), 0 to 1."""
+    x, y = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) for image in (one, two))
+    share = mask.astype(np.float32)
+    result = 1.0
+    for scale, weight in enumerate(SCALE_WEIGHTS):
+        mx, my, xx, yy, xy = (
+            cv2.GaussianBlur(v, (11, 11), 1.5) for v in (x, y, x * x, y * y, x * y)
+        )
+        structure = (2 * (xy - mx * my) + 58.5225) / (xx - mx * mx + yy - my * my + 58.5225)
+        if scale == len(SCALE_WEIGHTS) - 1:
+            structure = structure * (2 * mx * my + 6.5025) / (mx * mx + my * my + 6.5025)
+        mean = float((structure * share).sum() / max(float(share.sum()), 1e-6))
+        result *= max(mean, 0.0) ** weight
+        x, y, share = (cv2.resize(v, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+                       for v in (x, y, share))  # fmt: skip
+    return result
+
+
+def detail(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
+    """Standard deviation within the mask of what is finer than FINE_PX, grey levels."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return float((grey - cv2.GaussianBlur(grey, (0, 0), FINE_PX))[mask].std())
+
+
+def score(path: Path, limit: int, sheet: Path | None, crops: Path | None) -> dict[str, list[float]]:
+    """Errors by region, ours and of the still first frame, then `ssim` and `sharpness`."""
     frames = np.array(list(islice(read_frames(path).frames, limit)))
     track = track_video(iter(frames), fps=float(read_frames(path).fps))
     motion = fit_motion(track)
     start = int(np.argmax(track.valid))
     renderer = Renderer(first_frame_portrait(frames[start], track, motion))
-    errors, kept = [], []
+    errors, likeness, kept = [], [], []
     for i in np.flatnonzero(track.valid):
         drawn = renderer.frame(motion.values[i])
         kept.append(drawn)
@@ -94,9 +131,18 @@ def score(path: Path, limit: int, sheet: Path | None) -> NDArray[np.float64]:
             np.abs(frames[i].astype(np.int16) - other).mean(-1) for other in (drawn, frames[start])
         ]
         errors.append([[gap[masks[name]].mean() for name in REGIONS] for gap in gaps])
+        if i % 5 == 0:
+            similar = [structural_similarity(frames[i], other, masks["face"])
+                       for other in (drawn, frames[start])]  # fmt: skip
+            sharp = detail(drawn, masks["face"]) / max(detail(frames[i], masks["face"]), 1e-6)
+            likeness.append([*similar, sharp])
     if sheet is not None:
         write_sheet(sheet / f"{path.stem}.png", frames[track.valid], np.array(kept))
-    return np.mean(errors, axis=0)
+    if crops is not None:
+        write_crops(crops, path.stem, track, frames, kept)
+    ours, still = np.mean(errors, axis=0).tolist()
+    ssim, ssim_still, sharpness = np.mean(likeness, axis=0).tolist()
+    return {"ours": ours, "still": still, "ssim": [ssim, ssim_still], "sharpness": [sharpness]}
 
 
 def write_sheet(path: Path, real: NDArray[np.uint8], ours: NDArray[np.uint8]) -> None:
@@ -108,30 +154,82 @@ def write_sheet(path: Path, real: NDArray[np.uint8], ours: NDArray[np.uint8]) ->
     cv2.imwrite(str(path), np.vstack(rows)[..., ::-1])
 
 
+def write_crops(folder: Path, stem: str, track: Track, frames: NDArray[np.uint8],
+                ours: list[NDArray[np.uint8]]) -> None:  # fmt: skip
+    """Face crops of three moments far from the first frame, for `blind.py`: real and ours."""
+    seen = np.flatnonzero(track.valid)
+    for moment in np.linspace(0, len(seen) - 1, 5).astype(int)[1:4]:
+        i = seen[moment]
+        points = track.landmarks[i, list(FACE_OVAL), :2]
+        centre, half = points.mean(0), 0.68 * float(np.ptp(points, axis=0).max())
+        low = np.maximum(np.rint(centre - half).astype(int), 0)
+        high = np.minimum(np.rint(centre + half).astype(int), frames.shape[2:0:-1])
+        for name, frame in (("real", frames[i]), ("ours", ours[moment])):
+            crop = frame[low[1] : high[1], low[0] : high[0]]
+            target = folder / name / f"{stem}-{i:03d}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(target), cv2.resize(crop, (512, 512), interpolation=cv2.INTER_CUBIC)
+                        [..., ::-1])  # fmt: skip
+
+
+def table(results: dict[str, dict[str, list[float]]],
+          earlier: dict[str, dict[str, list[float]]]) -> None:  # fmt: skip
+    """Medians over clips, and how many of them are won."""
+    ours, still = (np.array([r[key] for r in results.values()]) for key in ("ours", "still"))
+    rows = [("ours / still, median", np.median(ours / still, axis=0)),
+            (f"below still, of {len(ours)}", (ours < still).sum(0))]  # fmt: skip
+    both = [name for name in results if name in earlier]
+    if both:
+        now, before = (np.array([r[n]["ours"] for n in both]) for r in (results, earlier))
+        rows += [("ours / earlier, median", np.median(now / before, axis=0)),
+                 (f"below earlier, of {len(both)}", (now < before).sum(0))]  # fmt: skip
+    for name, values in rows:
+        print(f"{name:26s}" + "".join(f"{value:>21.3g} " for value in values))
+    ssim = np.array([r["ssim"] for r in results.values()])
+    sharp = np.array([r["sharpness"][0] for r in results.values()])
+    within = int(((sharp >= SHARP_BAND[0]) & (sharp <= SHARP_BAND[1])).sum())
+    print(f"MS-SSIM of the face, median: ours {np.median(ssim[:, 0]):.3f}, "
+          f"still {np.median(ssim[:, 1]):.3f}, won {(ssim[:, 0] > ssim[:, 1]).sum()}")  # fmt: skip
+    if both:
+        old = np.array([earlier[n]["ssim"][0] for n in both])
+        print(f"    earlier {np.median(old):.3f}, sharpness "
+              f"{np.median([earlier[n]['sharpness'][0] for n in both]):.2f}")  # fmt: skip
+    print(f"sharpness, median {np.median(sharp):.2f}, {sharp.min():.2f} to {sharp.max():.2f}; "
+          f"{within} of {len(sharp)} within {SHARP_BAND[0]} to {SHARP_BAND[1]}")  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--frames", type=int, default=150, help="of each clip, at most")
+    parser.add_argument("--against", type=Path, default=FIRST_VERSION,
+                        help="figures of another version, made with --save")  # fmt: skip
+    parser.add_argument("--save", type=Path, help="write the figures to this file")
     parser.add_argument("--sheets", type=Path, help="folder for contact sheets, for your eyes only")
+    parser.add_argument("--crops", type=Path, help="folder for face crops, for blind.py")
     parser.add_argument("clips", nargs="*", help="stems of the clips to run; all by default")
     arguments = parser.parse_args()
-    print(f"{'clip':26s}" + "".join(f"{name:>15s}" for name in REGIONS))
-    results = []
+    earlier = json.loads(arguments.against.read_text()) if arguments.against.exists() else {}
+    print(f"{'ours / earlier / still':26s}" + "".join(f"{name:>22s}" for name in REGIONS)
+          + f"{'MS-SSIM':>20s}{'sharp':>6s}")  # fmt: skip
+    results: dict[str, dict[str, list[float]]] = {}
     for path in clips(arguments.data):
         if arguments.clips and path.stem not in arguments.clips:
             continue
-        errors = score(path, arguments.frames, arguments.sheets)
-        results.append(errors)
-        cells = [
-            f"{ours:.1f} / {still:.1f}{' ' if ours < still else '*'}" for ours, still in errors.T
-        ]
-        print(f"{path.stem:26s}" + "".join(f"{cell:>15s}" for cell in cells), flush=True)
-    ratio = np.median([errors[0] / errors[1] for errors in results], axis=0)
-    wins = np.sum([errors[0] < errors[1] for errors in results], axis=0)
-    print(f"{'median ours / still':26s}" + "".join(f"{value:>14.2f} " for value in ratio))
-    print(
-        f"{'clips won of ' + str(len(results)):26s}" + "".join(f"{value:>14d} " for value in wins)
-    )
+        found = results[path.stem] = score(path, arguments.frames, arguments.sheets,
+                                           arguments.crops)  # fmt: skip
+        before = earlier.get(path.stem, {"ours": [np.nan] * 5, "ssim": [np.nan]})
+        cells = [f"{ours:.1f} / {old:.1f} / {still:.1f}{' ' if ours < still else '*'}"
+                 for ours, old, still in zip(found["ours"], before["ours"], found["still"],
+                                             strict=True)]  # fmt: skip
+        similar = f"{found['ssim'][0]:.3f} / {before['ssim'][0]:.3f} / {found['ssim'][1]:.3f}"
+        print(f"{path.stem:26s}" + "".join(f"{cell:>22s}" for cell in cells)
+              + f"{similar:>20s}{found['sharpness'][0]:>6.2f}", flush=True)  # fmt: skip
+    table(results, earlier)
+    if arguments.save:
+        arguments.save.write_text(json.dumps(
+            {n: {k: np.round(v, 4).tolist() for k, v in r.items()} for n, r in results.items()},
+            indent=0) + "\n")  # fmt: skip
 
 
 if __name__ == "__main__":

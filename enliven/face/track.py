@@ -36,6 +36,7 @@ from enliven.face.landmarks import (
     region_of_landmarks,
 )
 from enliven.face.pose import head_poses, nominal_camera
+from enliven.face.skin import SkinReference
 from enliven.face.smooth import smooth
 from enliven.geometry import OUTER_EYE_CORNERS
 from enliven.media.video import probe, read_frames
@@ -291,6 +292,7 @@ def track_video(
     found: list[NDArray[np.float32] | None] = []
     confidence: list[float] = []
     size, first = (0, 0), None
+    skin: SkinReference | None = None
     for image in frames:
         if first is None:
             first, size = image, (image.shape[1], image.shape[0])
@@ -300,6 +302,10 @@ def track_video(
                 f"frame {len(found)} of the clip, at {len(found) / rate:.2f} s, shows no face; "
                 "cut it out, or let such frames be held or skipped"
             )
+        if landmarks is not None and skin is None:
+            skin = SkinReference(image, landmarks)
+        elif landmarks is not None and skin is not None:
+            landmarks = skin.corrected(image, landmarks)
         found.append(landmarks)
         confidence.append(presence if landmarks is not None else 0.0)
         if progress:
