@@ -1,101 +1,187 @@
-"""Eyeballs behind the lids: the photo's own iris and sclera, free to look elsewhere."""
+"""Eyes: lids that slide over eyeballs, drawn onto a face that is already in place.
 
-from dataclasses import dataclass
+Everything happens in the photo's own pixels: the face's sheet says which of them an output
+pixel shows, and from there on lids and iris move in flat curves that are cheap to follow.
+"""
+
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from enliven.render.eyeball import (
+    IRIS_DISTANCE,
+    Eyeball,
+    build_eyeball,
+    draw_eyeball,
+    lid_shadow,
+)
 from enliven.render.face import Face, smooth_step
-from enliven.render.layers import push_pull
-from enliven.render.opening import Slit, pixel_map
-from enliven.render.warp import Grid, Pose, Sheet, invert, make_sheet
+from enliven.render.lids import (
+    CREASE_EDGE,
+    LID_CHANNELS,
+    LidPose,
+    Lids,
+    cut_lids,
+    lash_layer,
+    pose_lids,
+)
+from enliven.render.light import Painted
+from enliven.render.mesh import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
+from enliven.render.warp import Sheet
+from enliven.types import EXPRESSION, INDEX
 
-EYEBALL_RADIUS = 0.135  # IOD, 12 mm
-GAZE_LIMIT = 0.45  # rad; beyond this the iris would leave the opening
+SETTLED_PX = 0.6  # lids and iris closer to their place in the photo than this count as at rest
+SKIN_LAG = 0.15  # IOD over which the skin around gives way to the lids
+LOWER_EDGE = 0.012  # IOD of eyeball above the lower rim that is the lid's wet edge
+LASH_TURN = 1.5  # lashes shrink with the opening and point down when it is closed
+LASH_LEAST = 0.3  # and are never foreshortened to less than this
+# Gaze at which an eyeLook channel is 1, rad, and how much of it lids do that are told only where
+# the eye looks: about 0.8 of the travel of the iris.
+FULL_LOOK = {"Down": 0.6, "Up": 0.5, "In": 0.7, "Out": 0.7}
+LIDS_FOLLOW = 0.5
 
 
 @dataclass(frozen=True)
-class Eyeball:
-    """picture: (h, w, 3) uint8 of the window with lids and lashes painted out.
+class Eye:
+    """One eye, ready to be drawn.  lashes: (h, w, 3) float32 factor over the window."""
 
-    sheet: grid whose two fields move the iris for gaze yaw and pitch of 1.
+    lids: Lids
+    ball: Eyeball
+    lashes: NDArray[np.float32]
+    iod_px: float
+
+
+def build_eyes(face: Face, skin: Sheet, gaze: NDArray) -> list[Eye]:
+    """Both eyes of a face; skin: the sheet it is drawn with; gaze (2,): the photo's."""
+    eyes = []
+    for opening, iris in ((LEFT_EYE, LEFT_IRIS), (RIGHT_EYE, RIGHT_IRIS)):
+        lids = cut_lids(face, skin, opening)
+        ball = build_eyeball(face, lids, iris, gaze)
+        eye = Eye(lids, ball, np.ones_like(lids.skin), face.iod_px)
+        still = pose_lids(lids, np.zeros(len(EXPRESSION), np.float32))
+        y, x = np.mgrid[0 : lids.photo.shape[0], 0 : lids.photo.shape[1]].astype(np.float32)
+        bare = _layers(eye, np.dstack([x, y]), still, gaze)
+        eyes.append(replace(eye, lashes=lash_layer(lids, bare, face.iod_px)))
+    return eyes
+
+
+def lid_weights(values: NDArray) -> NDArray[np.float64]:
+    """Expression (52,) of motion values (C,) with lids that follow the gaze.
+
+    Drivers that know the lids say so in the eyeLook channels; where gaze says more than they
+    do, gaze holds.  A closed lid no longer follows.
     """
-
-    picture: NDArray[np.uint8]
-    sheet: Sheet
-
-
-def build_eyeball(face: Face, slit: Slit, iris: tuple[int, ...]) -> Eyeball:
-    """Paint the eyeball out to the window's border and cut its sheet."""
-    x0, y0, x1, y1 = slit.box
-    height, width = face.image.shape[:2]
-    rows, columns = (
-        np.clip(np.arange(y0, y1), 0, height - 1),
-        np.clip(np.arange(x0, x1), 0, width - 1),
-    )
-    photo = face.image[rows][:, columns]
-    pad = slit.box[0] - slit.side_box[0]
-    inside = np.minimum(slit.side_upper, slit.side_lower)[pad:-pad, pad:-pad]
-    known = inside > 0.018 * face.iod_px  # clear of lashes and lid shadow
-    if known.sum() < 12:
-        known = inside > 0.25 * inside.max() if inside.max() > 1 else np.zeros_like(inside, bool)
-    centre = face.landmarks[iris[0]]
-    radius = float(np.linalg.norm(face.landmarks[list(iris[1:])] - centre, axis=1).mean())
-    y, x = np.mgrid[y0:y1, x0:x1].astype(np.float32)
-    distance = np.hypot(x - centre[0], y - centre[1])
-    picture = photo
-    if known.any():
-        painted = _painted(photo, known, distance, radius, centre - np.array([x0, y0]))
-        # inside the opening the photo is kept as it is
-        keep = smooth_step(inside / max(1.0, 0.012 * face.iod_px))[..., None]
-        picture = np.rint(photo * keep + painted * (1 - keep)).astype(np.uint8)
-    return Eyeball(picture, _sheet(face, slit.upper.grid, centre, radius))
+    expression = np.array(values[: len(EXPRESSION)], np.float64)
+    yaw, pitch = values[INDEX["gazeYaw"]], values[INDEX["gazePitch"]]
+    amounts = {"DownLeft": pitch, "DownRight": pitch, "UpLeft": -pitch, "UpRight": -pitch,
+               "OutLeft": yaw, "InRight": yaw, "InLeft": -yaw, "OutRight": -yaw}  # fmt: skip
+    for end, angle in amounts.items():
+        side = "Left" if end.endswith("Left") else "Right"
+        full = FULL_LOOK[end.removesuffix(side)]
+        open_part = 1 - min(max(expression[INDEX["eyeBlink" + side]], 0.0), 1.0)
+        follow = LIDS_FOLLOW * open_part * min(max(angle / full, 0.0), 1.0)
+        at = INDEX["eyeLook" + end]
+        expression[at] = max(expression[at], follow)
+    return expression
 
 
-def _painted(photo: NDArray[np.uint8], known: NDArray[np.bool_], distance: NDArray, radius: float,
-             centre: NDArray) -> NDArray[np.float32]:  # fmt: skip
-    """Sclera filled outwards; the iris completed by its own mirror image."""
-    image = photo.astype(np.float32)
-    white = known & (distance > 1.25 * radius)
-    sclera = push_pull(image, (white if white.any() else known).astype(np.float32))
-    y, x = np.mgrid[0 : photo.shape[0], 0 : photo.shape[1]].astype(np.float32)
-    mirror = [np.asarray(2 * c - v, np.float32) for c, v in zip(centre, (x, y), strict=True)]
-    flipped = cv2.remap(
-        image, mirror[0], mirror[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    seen = cv2.remap(known.astype(np.float32), mirror[0], mirror[1], cv2.INTER_LINEAR)
-    disc = known & (distance < 0.95 * radius)
-    iris = push_pull(image, disc.astype(np.float32)) if disc.any() else sclera
-    iris = iris + seen[..., None] * (flipped - iris)
-    share = smooth_step((1.08 * radius - distance) / (0.16 * radius))[..., None]
-    return sclera + share * (iris - sclera)
+def skin_weights(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Channel weights (52,) for the face's sheet: what lids do is left to them."""
+    kept = weights.copy()
+    kept[LID_CHANNELS] = 0
+    return kept
 
 
-def _sheet(face: Face, grid: Grid, centre: NDArray, radius: float) -> Sheet:
-    points = grid.points()
-    depth = float(face.depth[[133, 33]].mean() if centre[0] < face.landmarks[168, 0]
-                  else face.depth[[362, 263]].mean())  # fmt: skip
-    camera = np.concatenate([(points - face.pose.centre_px) * (depth / face.pose.focal_px),
-                             np.full((*points.shape[:2], 1), depth)], -1)  # fmt: skip
-    head = (camera - face.pose.translation) @ face.pose.rotation
-    # the iris moves as one; the white stretches between it and the corners
-    share = np.exp(
-        -((np.maximum(np.linalg.norm(points - centre, axis=-1) / radius - 1.05, 0) / 0.75) ** 2)
-    )
-    fields = np.zeros((2, *points.shape[:2], 3), np.float32)
-    fields[0, ..., 0] = fields[1, ..., 1] = EYEBALL_RADIUS * share
-    ones = np.ones(points.shape[:2])
-    return make_sheet(grid, head, fields, ones, np.zeros_like(ones))
+def draw_eye(eye: Eye, output: NDArray[np.uint8], source: NDArray[np.float32],
+             corner: tuple[int, int], part: tuple[int, int, int, int],
+             weights: NDArray[np.float32], gaze: NDArray,
+             painted: Painted | None = None) -> None:  # fmt: skip
+    """Draw one eye onto the output.
+
+    source: (h, w, 2) photo px shown by the output pixels from `corner` (x, y) on, counted from
+    there.
+    part: x0, y0, x1, y1 px of the output in which the eye lies.
+    weights: (52,) changes from rest; gaze: (2,) rad, absolute.  painted: what the skin around
+    is painted with.
+    """
+    lids = eye.lids
+    pose = pose_lids(lids, weights)
+    looked = np.abs(np.sin(gaze) - np.sin(eye.ball.gaze)).max() * IRIS_DISTANCE * eye.iod_px
+    opacity = float(smooth_step(np.array((pose.moved_px + looked) / SETTLED_PX)))
+    x0, y0 = max(part[0], corner[0]), max(part[1], corner[1])
+    x1, y1 = (min(part[2], corner[0] + source.shape[1]), min(part[3], corner[1] + source.shape[0]))
+    if not opacity or x1 - x0 < 2 or y1 - y0 < 2:
+        return
+    where = source[y0 - corner[1] : y1 - corner[1], x0 - corner[0] : x1 - corner[0]]
+    where = where + np.float32([corner[0] - lids.box[0], corner[1] - lids.box[1]])
+    window = cv2.remap(lids.window, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    drawn = _layers(eye, where, pose, gaze)
+    if painted is not None:
+        at = where + (np.array(lids.box[:2]) - painted.corner).astype(np.float32)
+        drawn *= cv2.remap(painted.gain, at, None, cv2.INTER_LINEAR,
+                           borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    patch = output[y0:y1, x0:x1]
+    mixed = patch + (opacity * window)[..., None] * (drawn - patch)
+    patch[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
 
-def draw_eyeball(
-    eye: Eyeball, slit: Slit, target: Grid, gaze: NDArray, pose: Pose
-) -> NDArray[np.float32]:
-    """Interior (h, w, 3) of an eye for a change of gaze (yaw, pitch) in radians."""
-    weights = np.sin(np.clip(gaze, -GAZE_LIMIT, GAZE_LIMIT)).astype(np.float32)
-    forward = eye.sheet.displacement(weights, pose, np.zeros(2, np.float32))
-    source = target.to_pixels(invert(forward, eye.sheet.grid, target)) + pixel_map(target)
-    source -= np.array(slit.box[:2], np.float32)
-    return cv2.remap(eye.picture, source, None, cv2.INTER_CUBIC,
-                     borderMode=cv2.BORDER_REPLICATE).astype(np.float32)  # fmt: skip
+def _layers(eye: Eye, where: NDArray[np.float32], pose: LidPose,
+            gaze: NDArray) -> NDArray[np.float32]:  # fmt: skip
+    """Colours (h, w, 3) at window pixels (h, w, 2) of the photo, lids as posed."""
+    lids, iod = eye.lids, eye.iod_px
+    axes = lids.frame.axes.astype(np.float32)
+    origin = (lids.frame.centre - np.array(lids.box[:2])).astype(np.float32)
+    local = (where - origin) @ axes.T
+    a, b = local[..., 0], local[..., 1]
+    curves = np.dstack([lids.upper, pose.upper, pose.lower, pose.crease])
+    bounds = np.dstack([lids.lower, lids.crease])
+    at, zero = a - np.float32(lids.start), np.zeros_like(a)
+    curves = cv2.remap(curves, at, zero, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    bounds = cv2.remap(bounds, at, zero, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    upper0, upper, lower, crease = (curves[..., i] for i in range(4))
+    lower0, crease0 = bounds[..., 0], bounds[..., 1]
+    down = axes[1]
+
+    def shifted(across: NDArray[np.float32]) -> NDArray[np.float32]:
+        return where + across[..., None] * down
+
+    # skin beyond the crease and below the lower lid gives way near them
+    above, below = crease - b, b - lower
+    near = np.where(b < upper, above, below) * np.float32(1 / (SKIN_LAG * iod))
+    near = np.clip(1 - near, 0, 1)
+    give = near * near * np.where(b < upper, crease0 - crease, lower0 - lower)
+    photo = cv2.remap(lids.photo, shifted(give), None, cv2.INTER_CUBIC,
+                      borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    lid = cv2.remap(lids.skin, shifted(upper0 - upper), None, cv2.INTER_LINEAR,
+                    borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    ball = draw_eyeball(eye.ball, where, gaze) * lid_shadow(b - upper, iod)[..., None]
+    under = smooth_step(below / (LOWER_EDGE * iod) + 1.3)[..., None]
+    result = ball + under * (photo - ball)
+    cover = np.clip(upper - b + 0.5, 0, 1)
+    folded = smooth_step((above / (CREASE_EDGE * iod) + 1) / 2)[..., None]
+    lid = lid + folded * (photo - lid)
+    result = result + cover[..., None] * (lid - result)
+    return result * _lashes(eye, where, upper - b, upper0 - b, pose.shut, down, folded)
+
+
+def _lashes(eye: Eye, where: NDArray[np.float32], above: NDArray, above0: NDArray, shut: float,
+            down: NDArray[np.float32], folded: NDArray) -> NDArray[np.float32]:  # fmt: skip
+    """Factor (h, w, 3) of the lashes: seen from ever lower as they turn with the lid."""
+    stretch = 1 - LASH_TURN * shut
+    up = float(smooth_step(np.array((stretch / LASH_LEAST + 1) / 2)))
+    factor = np.float32(1)
+    for sign, share in ((1.0, up), (-1.0, 1 - up)):
+        if share:
+            rate = sign * max(sign * stretch, LASH_LEAST)
+            # the photo's point as far above its edge as this one is above the edge now
+            across = above0 - above * np.float32(1 / rate)
+            drawn = cv2.remap(eye.lashes, where + across[..., None] * down, None, cv2.INTER_LINEAR,
+                              borderMode=cv2.BORDER_CONSTANT, borderValue=(1, 1, 1))  # fmt: skip
+            factor = factor + np.float32(share) * (drawn - 1)
+    # glints between lashes are not turned
+    factor = np.minimum(factor, 1 + np.float32(max(0.0, 0.25 - shut)))
+    grey = factor.mean(-1, keepdims=True)
+    factor = factor + np.float32(min(1.0, 3 * shut)) * (grey - factor)
+    return 1 + (factor - 1) * (1 - folded)

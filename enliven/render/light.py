@@ -29,6 +29,14 @@ class Light:
         return np.maximum(1 + normals @ self.direction, np.float32(LEAST))
 
 
+@dataclass(frozen=True)
+class Painted:
+    """A gain (h, w, 3) for the pixels of the photo from `corner` (x, y) on."""
+
+    gain: NDArray[np.float32]
+    corner: tuple[int, int]
+
+
 def estimate_light(brightness: NDArray, normals: NDArray, skin: NDArray) -> Light:
     """Light from spots of skin: brightness (P,) as displayed, normals (P, 3), how sure (P,).
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from enliven.render.creases import Creases, flattened, lay_creases
 from enliven.render.face import Face, smooth_step
-from enliven.render.light import DISPLAY_GAMMA, Light, estimate_light, normals_of
+from enliven.render.light import DISPLAY_GAMMA, Light, Painted, estimate_light, normals_of
 from enliven.render.mesh import (
     FACE_OVAL,
     LEFT_EYE,
@@ -97,12 +97,13 @@ class Paint:
         return self.fine.to_pixels(toned)
 
     def applied(self, person: Person, face: Face, weights: NDArray,
-                turn: NDArray) -> tuple[Person, Face]:  # fmt: skip
-        """Person and face with the painting on them; valid until the next call."""
+                turn: NDArray) -> tuple[Person, Face, Painted | None]:  # fmt: skip
+        """Person and face with the painting on them, valid until the next call, and what it is."""
         gain = self.gain(weights, turn)
         if gain is None:
-            return person, face
-        x0, y0 = self.fine.x, self.fine.y
+            return person, face, None
+        painted = Painted(gain, (self.fine.x, self.fine.y))
+        x0, y0 = painted.corner
         part = slice(y0, y0 + self.fine.height), slice(x0, x0 + self.fine.width)
         cv2.multiply(face.image[part], gain, dst=self.photo[part], dtype=cv2.CV_8U)
         x0, y0 = x0 - person.region[0], y0 - person.region[1]
@@ -110,7 +111,7 @@ class Paint:
         whole = cv2.cvtColor(gain, cv2.COLOR_RGB2RGBA)  # with an alpha of 1
         cv2.multiply(person.layers.person[part], whole, dst=self.person[part])
         layers = replace(person.layers, person=self.person)
-        return replace(person, layers=layers), replace(face, image=self.photo)
+        return replace(person, layers=layers), replace(face, image=self.photo), painted
 
 
 def build_paint(face: Face, person: Person, rest: NDArray) -> Paint:

@@ -71,8 +71,12 @@ def body_shift(portrait: Portrait, values: NDArray, pose: Pose) -> NDArray[np.fl
 
 
 def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pose: Pose,
-                body_px: NDArray) -> NDArray[np.float32]:  # fmt: skip
-    """Draw onto the output; returns the person's cover (h, w), 0 to 1, of the region."""
+                body_px: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # fmt: skip
+    """Draw onto the output.
+
+    Returns of the region the person's cover (h, w), 0 to 1, and the pixels (h, w, 2) of the photo
+    that are shown, counted from the region's corner.
+    """
     x0, y0, x1, y1 = person.region
     forward = person.skin.displacement(weights, pose, body_px)
     towards = turn_direction(pose.rotation, person.rest)
@@ -87,4 +91,4 @@ def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pos
     colour = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)
     output[y0:y1, x0:x1] = cv2.add(colour, shown, dtype=cv2.CV_8U)
     draw_mirror(person.mirror, output[y0:y1, x0:x1], cover, back, grid, weights, pose)
-    return cover
+    return cover, source

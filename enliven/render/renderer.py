@@ -15,18 +15,10 @@ from numpy.typing import NDArray
 
 from enliven.errors import BadOption
 from enliven.geometry import project, rotation_from_vector
-from enliven.render.eyes import EYEBALL_RADIUS, Eyeball, build_eyeball, draw_eyeball
+from enliven.render.eyes import build_eyes, draw_eye, lid_weights, skin_weights
 from enliven.render.face import Face, describe_face
 from enliven.render.layers import head_box, reframe
-from enliven.render.mesh import (
-    FACE_OVAL,
-    LEFT_EYE,
-    LEFT_IRIS,
-    MOUTH,
-    RIGHT_EYE,
-    RIGHT_IRIS,
-    outline,
-)
+from enliven.render.mesh import FACE_OVAL, MOUTH, outline
 from enliven.render.mouth import build_mouth, draw_mouth, seal_line
 from enliven.render.opening import Place, Slit, compose, cut_slit, draw_skin, place
 from enliven.render.paint import build_paint
@@ -94,10 +86,7 @@ class Renderer:
         self.turn_limits = find_limits(skin, face.pose, on_face)
         self.mouth_slit = cut_slit(face, MOUTH, region, (0.52, 0.34, 0.70), 0.0)
         self.mouth = build_mouth(face, self.mouth_slit, portrait.rest[group_slice("expression")])
-        self.eyes: list[tuple[Slit, Eyeball]] = []
-        for opening, iris in ((LEFT_EYE, LEFT_IRIS), (RIGHT_EYE, RIGHT_IRIS)):
-            slit = cut_slit(face, opening, region, (0.28, 0.24, 0.20), 0.012)
-            self.eyes.append((slit, build_eyeball(face, slit, iris)))
+        self.eyes = build_eyes(face, skin, portrait.rest[group_slice("gaze")])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -121,24 +110,20 @@ class Renderer:
         if values.shape != (len(CHANNELS),):
             raise BadOption(f"a motion frame has shape {values.shape}, expected ({len(CHANNELS)},)")
         rest = self.portrait.rest
-        weights = (values - rest)[group_slice("expression")].astype(np.float32)
-        gaze = (values - rest)[group_slice("gaze")]
+        weights = (lid_weights(values) - lid_weights(rest)).astype(np.float32)
         pose = self._pose(values)
         body_px = body_shift(self.portrait, values, pose)
         output = self.portrait.image.copy()
         turn = pose.rotation @ self.portrait.rotation.T
-        person, face = self.paint.applied(self.person, self.face, weights, turn)
-        cover = draw_person(person, output, weights, pose, body_px)
-        self._draw_mouth(output, face, weights, pose, body_px)
-        for slit, eye in self.eyes:
-            opacity = slit.opacity(
-                weights, float(np.abs(gaze).max()) * EYEBALL_RADIUS * self.face.iod_px
-            )
-            where = self._place(slit, pose)
-            if where is not None and opacity:
-                skin = draw_skin(slit, face, where, weights, pose, body_px)
-                eyeball = draw_eyeball(eye, slit, where.target, gaze, pose)
-                compose(output, slit, where, skin, eyeball, opacity)
+        skin = skin_weights(weights)
+        person, face, gain = self.paint.applied(self.person, self.face, skin, turn)
+        cover, shown = draw_person(person, output, skin, pose, body_px)
+        self._draw_mouth(output, face, skin, pose, body_px)
+        x0, y0, _, _ = self.person.region
+        for eye in self.eyes:
+            part = self._part(eye.lids.corners, pose)
+            look = values[group_slice("gaze")]
+            draw_eye(eye, output, shown, (x0, y0), part, weights, look, gain)
         return output, cover
 
     def _pose(self, values: NDArray) -> Pose:
@@ -172,6 +157,12 @@ class Renderer:
         )
         rest = self._to_pixels(slit.anchor, still)
         return place(slit, lambda p: self._to_pixels(p, pose), rest, self.portrait.image.shape[:2])
+
+    def _part(self, points: NDArray, pose: Pose) -> tuple[int, int, int, int]:
+        """Box x0, y0, x1, y1 px around head points (P, 3) at a pose."""
+        pixels = np.array([self._to_pixels(point, pose) for point in points])
+        low, high = np.floor(pixels.min(0)).astype(int), np.ceil(pixels.max(0)).astype(int)
+        return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
     def _to_pixels(self, point: NDArray, pose: Pose) -> NDArray:
         return project(pose.rotation @ point + pose.translation, pose.focal_px, pose.centre_px)
