@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enliven.render.face import Face, smooth_step
+from enliven.render.layers import push_pull
 from enliven.render.lids import Lids, _local
 
 # Distance of the iris from the centre that the eye turns about, IOD: 10.5 mm.  The tracker reads
 # gaze with the same number, so that what it reads is what is drawn.
 IRIS_DISTANCE = 0.12
 GAZE_LIMIT = 0.6  # rad
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # The image of a lamp in the cornea moves about half as far as the pupil: the cornea's centre of
 # curvature lies 5.3 mm before the eye's (Guestrin & Eizenman 2006, "General theory of remote
 # gaze estimation using the pupil center and corneal reflections").
@@ -58,7 +60,8 @@ def turn_between(a: NDArray, b: NDArray) -> NDArray[np.float64]:
 
 def lid_shadow(below: NDArray[np.float32], iod: float) -> NDArray[np.float32]:
     """Factor of light on the eyeball this many pixels below the upper lid's edge."""
-    return 1 - LID_SHADOW * np.exp(np.maximum(below, 0) * np.float32(-1 / (LID_SHADOW_REACH * iod)))
+    shade = np.exp(np.maximum(below, 0) * np.float32(-1 / (LID_SHADOW_REACH * iod)))
+    return np.asarray(1 - LID_SHADOW * shade, np.float32)
 
 
 def build_eyeball(face: Face, lids: Lids, iris: tuple[int, ...], gaze: NDArray) -> Eyeball:
@@ -71,7 +74,7 @@ def build_eyeball(face: Face, lids: Lids, iris: tuple[int, ...], gaze: NDArray) 
     middle = face.landmarks[iris[0]] - np.array(lids.box[:2])
     radius = float(np.linalg.norm(face.landmarks[list(iris[1:])] - face.landmarks[iris[0]],
                                   axis=1).mean())  # fmt: skip
-    grey = lids.photo @ np.float32([0.3, 0.59, 0.11])
+    grey = lids.photo @ LUMA
     middle, radius = _limbus(grey, (below > 0.02 * iod) & (over > 0), middle, radius)
     y, x = np.mgrid[0 : photo.shape[0], 0 : photo.shape[1]].astype(np.float32)
     distance = np.hypot(x - middle[0], y - middle[1])
@@ -125,23 +128,25 @@ def _limbus(grey: NDArray[np.float32], seen: NDArray[np.bool_], middle: NDArray,
 def _white(lids: Lids, photo: NDArray, seen: NDArray[np.bool_], away: NDArray,
            iod: float) -> NDArray[np.float32]:  # fmt: skip
     """The white everywhere, from what of it is seen; where little is, as skin suggests."""
-    grey = photo @ np.float32([0.3, 0.59, 0.11])
+    grey = photo @ LUMA
     local = _local(lids.frame, lids.box)
     under = local[..., 1] - lids.table(local[..., 0], lids.lower)
     skin = photo[(under > 0.04 * iod) & (under < 0.1 * iod)
                  & (lids.table(local[..., 0], lids.lens) > 0.5)]  # fmt: skip
     tone = np.median(skin, 0) if len(skin) else np.full(3, 128.0)
-    level = float(tone @ [0.3, 0.59, 0.11])
+    level = float(tone @ LUMA)
     guess = level * 1.02 + WHITE_CHROMA * (tone - level)
     known = seen & (away > 1.2)
     if known.any():
         # veins, lashes and the shadow of corners are darker than the white
-        known &= grey >= np.percentile(grey[known], 35)
+        known &= grey >= np.percentile(grey[known], 40)
         known &= grey >= 0.6 * level
     found = known.sum() / (0.012 * iod * iod)  # about a fifth of the white of an eye
-    filled = _even(photo, known, local / iod) if known.sum() > 8 else guess
-    share = np.clip(found, 0, 1)
-    mixed = share * filled + (1 - share) * guess
+    share = float(np.clip(2 * found, 0, 1))
+    even = _even(photo, known, local / iod) if known.sum() > 8 else guess
+    mixed = np.asarray(share * even + (1 - share) * guess + np.zeros_like(photo), np.float32)
+    if known.any():  # no edge where the known ones end
+        mixed += push_pull(photo.astype(np.float32) - mixed, known.astype(np.float32))
     # the ball curves away towards the corners
     round_off = 1 - 0.25 * smooth_step(np.abs(local[..., 0]) / (0.2 * iod))[..., None]
     round_off = share + (1 - share) * round_off
@@ -155,8 +160,7 @@ def _even(photo: NDArray, known: NDArray[np.bool_], local: NDArray) -> NDArray[n
     a, b = terms[known], photo[known]
     ridge = np.diag([0.0, 0.1, 0.2, 0.2]) * len(a)
     fitted = terms @ np.linalg.solve(a.T @ a + ridge, a.T @ b)
-    low, high = np.percentile(b, [10, 90], axis=0)
-    return np.clip(fitted, low, high).astype(np.float32)
+    return np.clip(fitted, *np.percentile(b, [20, 95], axis=0)).astype(np.float32)
 
 
 def _iris(photo: NDArray, seen: NDArray[np.bool_], away: NDArray, middle: NDArray,
@@ -171,11 +175,11 @@ def _iris(photo: NDArray, seen: NDArray[np.bool_], away: NDArray, middle: NDArra
     if known.sum() < 6:
         dark = np.full_like(image, 45.0)
         return dark, None
-    grey = image @ np.float32([0.3, 0.59, 0.11])
+    grey = image @ LUMA
     ring = np.clip((away * 8).astype(int), 0, 8)
     profile = _ring_medians(image, known, ring)
     usual = profile[ring]
-    glint = known & (grey > usual @ np.float32([0.3, 0.59, 0.11]) + HIGHLIGHT)
+    glint = known & (grey > usual @ LUMA + HIGHLIGHT)
     glint &= away < HIGHLIGHT_WITHIN
     spot = None
     if glint.any() and glint.sum() < 0.3 * np.pi * radius**2:
@@ -189,11 +193,11 @@ def _iris(photo: NDArray, seen: NDArray[np.bool_], away: NDArray, middle: NDArra
         usual = profile[ring]
         spot = np.maximum(image - usual, 0) * np.minimum(soft, wide)[..., None]
     y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]].astype(np.float32)
-    mirror = [np.asarray(2 * c - v, np.float32) for c, v in zip(middle, (x, y), strict=True)]
-    flipped = cv2.remap(image, *mirror, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    mirror = np.float32(2) * middle.astype(np.float32) - np.dstack([x, y])
+    flipped = cv2.remap(image, mirror, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     # the edge itself is not mirrored: the white would come with it
     within = smooth_step((0.95 - away) / 0.08)
-    mirrored = cv2.remap(known.astype(np.float32), *mirror, cv2.INTER_LINEAR) * within
+    mirrored = cv2.remap(known.astype(np.float32), mirror, None, cv2.INTER_LINEAR) * within
     smooth = cv2.GaussianBlur(usual, (0, 0), max(0.6, 0.08 * radius))
     filled = smooth + mirrored[..., None] * (flipped - smooth)
     sure = cv2.GaussianBlur(known.astype(np.float32), (0, 0), max(0.5, 0.04 * radius))

@@ -36,6 +36,8 @@ SETTLED_PX = 0.6  # lids and iris closer to their place in the photo than this c
 SKIN_LAG = 0.15  # IOD over which the skin around gives way to the lids
 LOWER_EDGE = 0.012  # IOD of eyeball above the lower rim that is the lid's wet edge
 LASH_TURN = 1.5  # lashes shrink with the opening and point down when it is closed
+LASH_SHUT = 0.75  # what is left of their darkness in a shut eye
+SEAM, SEAM_DEPTH, SEAM_FROM = 0.008, 0.6, 0.5  # IOD; darkness; shut by this much
 LASH_LEAST = 0.3  # and are never foreshortened to less than this
 # Gaze at which an eyeLook channel is 1, rad, and how much of it lids do that are told only where
 # the eye looks: about 0.8 of the travel of the iris.
@@ -115,7 +117,7 @@ def draw_eye(eye: Eye, output: NDArray[np.uint8], source: NDArray[np.float32],
     if not opacity or x1 - x0 < 2 or y1 - y0 < 2:
         return
     where = source[y0 - corner[1] : y1 - corner[1], x0 - corner[0] : x1 - corner[0]]
-    where = where + np.float32([corner[0] - lids.box[0], corner[1] - lids.box[1]])
+    where = where + np.array([corner[0] - lids.box[0], corner[1] - lids.box[1]], np.float32)
     window = cv2.remap(lids.window, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     drawn = _layers(eye, where, pose, gaze)
     if painted is not None:
@@ -136,7 +138,7 @@ def _layers(eye: Eye, where: NDArray[np.float32], pose: LidPose,
     local = (where - origin) @ axes.T
     a, b = local[..., 0], local[..., 1]
     curves = np.dstack([lids.upper, pose.upper, pose.lower, pose.crease])
-    bounds = np.dstack([lids.lower, lids.crease])
+    bounds = np.dstack([lids.lower, lids.crease, lids.inner])
     at, zero = a - np.float32(lids.start), np.zeros_like(a)
     curves = cv2.remap(curves, at, zero, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     bounds = cv2.remap(bounds, at, zero, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -163,11 +165,20 @@ def _layers(eye: Eye, where: NDArray[np.float32], pose: LidPose,
     folded = smooth_step((above / (CREASE_EDGE * iod) + 1) / 2)[..., None]
     lid = lid + folded * (photo - lid)
     result = result + cover[..., None] * (lid - result)
-    return result * _lashes(eye, where, upper - b, upper0 - b, pose.shut, down, folded)
+    # a shut eye's lashes end with it, and are seen against skin that shines through
+    strength = 1 - pose.shut * (1 - LASH_SHUT * bounds[..., 2:])
+    lashes = _lashes(eye, where, upper - b, upper0 - b, pose.shut, down)
+    factor = 1 + (lashes - 1) * (1 - folded) * strength
+    if pose.shut > SEAM_FROM:  # the shade between lids that meet
+        away = (b - upper) * np.float32(1 / (SEAM * iod))
+        depth = np.float32(SEAM_DEPTH * (pose.shut - SEAM_FROM) / (1 - SEAM_FROM))
+        seam = 1 - depth * bounds[..., 2] * np.exp(-away * away)
+        factor = np.minimum(factor, seam[..., None])
+    return result * factor
 
 
 def _lashes(eye: Eye, where: NDArray[np.float32], above: NDArray, above0: NDArray, shut: float,
-            down: NDArray[np.float32], folded: NDArray) -> NDArray[np.float32]:  # fmt: skip
+            down: NDArray[np.float32]) -> NDArray[np.float32]:  # fmt: skip
     """Factor (h, w, 3) of the lashes: seen from ever lower as they turn with the lid."""
     stretch = 1 - LASH_TURN * shut
     up = float(smooth_step(np.array((stretch / LASH_LEAST + 1) / 2)))
@@ -184,4 +195,4 @@ def _lashes(eye: Eye, where: NDArray[np.float32], above: NDArray, above0: NDArra
     factor = np.minimum(factor, 1 + np.float32(max(0.0, 0.25 - shut)))
     grey = factor.mean(-1, keepdims=True)
     factor = factor + np.float32(min(1.0, 3 * shut)) * (grey - factor)
-    return 1 + (factor - 1) * (1 - folded)
+    return factor

@@ -5,7 +5,7 @@ travels with the lid's edge, and more of which comes out of the crease as the ey
 lashes: what darkens lid and eyeball along the edge, as a factor.  Together they are the photo.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from enliven.geometry import unproject
 from enliven.render.face import Face, smooth_step
 from enliven.render.layers import push_pull
-from enliven.render.mesh import Opening, SlitFrame, slit_frame
+from enliven.render.mesh import LEFT_EYE, RIGHT_EYE, Opening, SlitFrame, slit_frame
 from enliven.render.warp import Sheet
 from enliven.types import EXPRESSION
 
+BROW_OVER = {LEFT_EYE.upper: (46, 53, 52, 65, 55), RIGHT_EYE.upper: (276, 283, 282, 295, 285)}
 # What only lids do; the skin around stays, and the lids are drawn by this module's layers.
 LID_CHANNELS = [i for i, name in enumerate(EXPRESSION)
                 if name.startswith(("eyeBlink", "eyeLook", "eyeWide"))]  # fmt: skip
@@ -27,11 +28,14 @@ BROW_LIFT = 0.1  # IOD that raised brows can carry the window's upper border
 BORDER = 0.06  # width of the window's soft border, IOD
 RIM_BLUR = 0.012  # rounds the polygons of the rims, IOD
 CREASES = (0.04, 0.12)  # IOD above the edge that the crease of the lid may lie
+CREASE_TO_BROW = 0.55  # share of the way to the brow that a crease is looked for
 CREASE_GUESS = 0.065  # where none is seen
 CREASE_EDGE = 0.012  # half width of the passage from lid to the skin above, IOD
 CREASE_DEPTH = 3.0  # grey levels that a crease must be darker than what is around it
+LASH_HEIGHT = 0.05  # IOD above the edge that lashes reach
 WING = 0.06  # IOD that lashes reach past the corners of the eye
 LASH_ROOT = 0.022  # and below the edge, over the eyeball
+GRAIN = 7.0  # grey levels of skin texture, at most
 UNROLLED_SHADE = 0.05  # the lid is this much darker where it comes out of the crease
 SLIDE = 0.4  # trackers see more of the lids' sliding along the eye than there is
 LEAK = 0.16  # share of the opening that a fitted blink may leave open
@@ -108,18 +112,25 @@ def cut_lids(face: Face, skin: Sheet, opening: Opening) -> Lids:
         table = np.moveaxis(along(rim, moved.swapaxes(0, 1)), 1, 0)
         moves.append(table * smooth_step(1 - beyond / 0.04)[:, None])
     local = _local(frame, box)
-    height = _crease_height(face, frame, photo, box, upper, at)
+    middle = np.abs(at) < 0.09 * iod
+    brow = frame.to_local(face.landmarks[list(BROW_OVER[opening.upper])])
+    brow_px = float(np.median(upper[middle]) - np.median(brow[:, 1]))
+    found = _crease_height(face, frame, photo, box, upper[middle], at[middle])
+    height = max(min(found, CREASE_TO_BROW * brow_px), 0.02 * iod)
     bow = np.clip(1 - (2 * (at - (left + right) / 2) / (right - left)) ** 2, 0, 1)
     crease = upper - height * (0.7 + 0.3 * bow)
     across = np.clip((side - np.abs(local[..., 0])) / (0.10 * iod), 0, 1)
     x = np.minimum(np.arange(box[2] - box[0]), np.arange(box[2] - box[0])[::-1])
     y = np.minimum(np.arange(box[3] - box[1]), np.arange(box[3] - box[1])[::-1])
     window = smooth_step(np.minimum(x[None], y[:, None]) / (BORDER * iod)) * smooth_step(across)
-    lids = Lids(box, frame, float(start), *(c.astype(np.float32) for c in (upper, lower, crease)),
-                lens.astype(np.float32), smooth_step(-beyond / 0.05).astype(np.float32),
-                np.stack(moves, 1).astype(np.float32), photo, photo.astype(np.float32),
-                window.astype(np.float32), _head_corners(face, opening, box))  # fmt: skip
-    return Lids(**{**vars(lids), "skin": _lid_skin(lids, local, iod)})
+    tables = (np.asarray(t, np.float32) for t in (upper, lower, crease, lens, -beyond / 0.05))
+    upper, lower, crease, lens, inner = tables
+    lids = Lids(
+        box, frame, float(start), upper, lower, crease, lens, smooth_step(inner),
+        np.stack(moves, 1).astype(np.float32), photo, photo.astype(np.float32),
+        window.astype(np.float32), _head_corners(face, opening, box),
+    )  # fmt: skip
+    return replace(lids, skin=_lid_skin(lids, local, brow_px, iod))
 
 
 def _head_corners(face: Face, opening: Opening, box: tuple[int, int, int, int]) -> NDArray:
@@ -175,10 +186,9 @@ def _crease_height(
 ) -> float:
     """Height of the crease above the edge at the middle of the lid, px: the dark line there."""
     iod = face.iod_px
-    middle = np.abs(at) < 0.09 * iod
     heights = np.linspace(0.02, 0.18, 41)
-    b = upper[middle] - heights[:, None] * iod
-    local = np.stack(np.broadcast_arrays(at[middle], b), -1)
+    b = upper - heights[:, None] * iod
+    local = np.stack(np.broadcast_arrays(at, b), -1)
     where = (frame.to_image(local) - box[:2]).astype(np.float32)
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32)
     profile = cv2.remap(grey, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -193,7 +203,8 @@ def _crease_height(
     return float(found * iod)
 
 
-def _lid_skin(lids: Lids, local: NDArray[np.float32], iod: float) -> NDArray[np.float32]:
+def _lid_skin(lids: Lids, local: NDArray[np.float32], brow_px: float,
+              iod: float) -> NDArray[np.float32]:  # fmt: skip
     """The skin of the upper lid, lashes painted out, going on evenly above the crease."""
     photo = lids.photo.astype(np.float32)
     grey = cv2.cvtColor(lids.photo, cv2.COLOR_RGB2GRAY).astype(np.float32)
@@ -205,16 +216,19 @@ def _lid_skin(lids: Lids, local: NDArray[np.float32], iod: float) -> NDArray[np.
     # between lashes the brightest pixels around are skin
     size = (max(3, round(0.08 * iod)) | 1, max(3, round(0.03 * iod)) | 1)
     bright = cv2.dilate(np.where(band, grey, 0), np.ones(size[::-1], np.uint8))
-    around = inner & (above > height + 0.03 * iod) & (above < height + 0.09 * iod)
+    reach = np.maximum(0.8 * brow_px - height, 0.02 * iod)
+    around = inner & (above > height + 0.25 * reach) & (above < height + reach)
     if not around.any():
         return photo
+    around &= grey >= 0.85 * np.median(grey[around])  # not the brow
     # a lid is about as bright as the skin around it: what is darker is make-up and shadow
-    level = float(np.median(grey[around]))
+    level = cv2.GaussianBlur(push_pull(photo, around.astype(np.float32)), (0, 0), 0.03 * iod)
+    level = cv2.cvtColor(level, cv2.COLOR_RGB2GRAY)
     known = band & (grey >= 0.96 * bright) & (grey >= 0.8 * level)
     weight = known + 0.3 * around
     smooth = cv2.GaussianBlur(push_pull(photo, weight.astype(np.float32)), (0, 0), 0.025 * iod)
     # what unrolls is as the skin at the crease is
-    high = np.minimum(above, height + 0.045 * iod)
+    high = np.minimum(above, height + 0.5 * reach)
     where = lids.frame.to_image(np.stack([a, upper - high], -1).astype(np.float64))
     where = (where - lids.box[:2]).astype(np.float32)
     smooth = cv2.remap(smooth, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -225,8 +239,14 @@ def _lid_skin(lids: Lids, local: NDArray[np.float32], iod: float) -> NDArray[np.
     fine = photo - cv2.GaussianBlur(photo, (0, 0), 0.012 * iod)
     fine = cv2.remap(fine, where.astype(np.float32), None, cv2.INTER_LINEAR,
                      borderMode=cv2.BORDER_REFLECT)  # fmt: skip
-    painted = smooth * shade[..., None] + fine
-    own = 1 - smooth_step(lids.table(a, lids.lens) / 0.3)[..., None]
+    painted = smooth * shade[..., None] + np.clip(fine, -GRAIN, GRAIN)
+    # the lid's own skin, but not its lines and lashes
+    light = smooth_step(
+        (grey / np.maximum(cv2.cvtColor(smooth, cv2.COLOR_RGB2GRAY), 1) - 0.9) / 0.06
+    )
+    own = light * smooth_step((above - LASH_HEIGHT * iod) / (0.015 * iod))
+    own = own * (1 - smooth_step((above - height) / (2 * CREASE_EDGE * iod)))
+    own = np.maximum(own, 1 - smooth_step(lids.table(a, lids.lens) / 0.3))[..., None]
     return np.clip(photo * own + painted * (1 - own), 0, 255).astype(np.float32)
 
 
@@ -240,8 +260,7 @@ def lash_layer(lids: Lids, bare: NDArray[np.float32], iod: float) -> NDArray[np.
     even = cv2.GaussianBlur(ratio, (0, 0), 0.012 * iod)
     ratio += smooth_step(-above / (0.006 * iod))[..., None] * (np.minimum(even, 1) - ratio)
     share = smooth_step((above + LASH_ROOT * iod) / (0.006 * iod))
-    top = above - (upper - lids.table(local[..., 0], lids.crease))
-    share = share * (1 - smooth_step(top / (CREASE_EDGE * iod) - 0.5))
+    share = share * (1 - smooth_step((above - LASH_HEIGHT * iod) / (0.02 * iod)))
     return (1 + (ratio - 1) * share[..., None]).astype(np.float32)
 
 
@@ -273,4 +292,5 @@ def pose_lids(lids: Lids, weights: NDArray[np.float32]) -> LidPose:
     # the crease deepens a little as the lid comes down and gives way as it goes up
     crease = lids.crease + np.where(travel > 0, 0.10, 1.0) * travel
     changed = max(float(np.abs(travel).max()), float(np.abs(lower - lids.lower).max()))
-    return LidPose(*(c.astype(np.float32) for c in (upper, lower, crease)), shut, changed)
+    return LidPose(upper.astype(np.float32), lower.astype(np.float32), crease.astype(np.float32),
+                   shut, changed)  # fmt: skip
