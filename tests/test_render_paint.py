@@ -34,7 +34,8 @@ def renderer():
 
 def test_nothing_changes_at_rest(renderer):
     assert renderer.paint.gain(STILL, np.eye(3)) is None
-    person, face = renderer.paint.applied(renderer.person, renderer.face, STILL, np.eye(3))
+    person, face, painted = renderer.paint.applied(renderer.person, renderer.face, STILL, np.eye(3))
+    assert painted is None
     assert person is renderer.person
     assert face is renderer.face
 

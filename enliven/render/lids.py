@@ -284,7 +284,7 @@ def pose_lids(lids: Lids, weights: NDArray[np.float32]) -> LidPose:
     rest = lids.lower - lids.upper
     gap = rims[1] - rims[0]
     shut = float(np.clip(1 - gap.max() / lids.opening, 0, 1))
-    gap = np.maximum(gap - LEAK * shut * shut * rest, 0)
+    gap = np.maximum(gap - LEAK * shut * shut * lids.opening, 0)
     shut = float(np.clip(1 - gap.max() / lids.opening, 0, 1))
     lower = rims[1] - LOWER_RISE * shut * rest
     upper = lower - gap
