@@ -163,7 +163,7 @@ def _own_moves(face: Face, skin: Sheet, indices: tuple[int, ...], frame: SlitFra
     own = face.basis[:, list(indices)].copy()
     column, row = skin.grid.to_cells(face.landmarks[list(indices)].astype(np.float32))
     top, left = skin.part[0].start, skin.part[1].start
-    kept = [i for i in range(len(own)) if i not in LID_CHANNELS]
+    kept = [i for i in range(len(own)) if i not in LID_CHANNELS and min(skin.fields.shape[1:3]) > 1]
     limit = np.array(skin.fields.shape[1:3]) - 1.001
     row, column = (np.clip(v, 0, m) for v, m in zip((row - top, column - left), limit, strict=True))
     r, c = row.astype(int), column.astype(int)
