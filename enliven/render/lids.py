@@ -161,19 +161,25 @@ def _local(frame: SlitFrame, box: tuple[int, int, int, int]) -> NDArray[np.float
 def _own_moves(face: Face, skin: Sheet, indices: tuple[int, ...], frame: SlitFrame) -> NDArray:
     """(52, n, 2) px that channels move rim points by, beyond what the face's sheet does."""
     own = face.basis[:, list(indices)].copy()
-    column, row = skin.grid.to_cells(face.landmarks[list(indices)].astype(np.float32))
-    top, left = skin.part[0].start, skin.part[1].start
-    kept = [i for i in range(len(own)) if i not in LID_CHANNELS and min(skin.fields.shape[1:3]) > 1]
+    if min(skin.fields.shape[1:3]) > 1:
+        kept = [i for i in range(len(own)) if i not in LID_CHANNELS]
+        own[kept] -= _sampled_fields(skin, kept, face.landmarks[list(indices)])
+    depth = float(face.depth[list(indices)].mean())
+    return (own @ face.pose.rotation.T)[..., :2] * (face.pose.focal_px / depth) @ frame.axes.T
+
+
+def _sampled_fields(skin: Sheet, kept: list[int], points: NDArray) -> NDArray[np.float64]:
+    """Fields of the kept channels (k, n, 3) at points (n, 2) px."""
+    column, row = skin.grid.to_cells(points.astype(np.float32))
     limit = np.array(skin.fields.shape[1:3]) - 1.001
-    row, column = (np.clip(v, 0, m) for v, m in zip((row - top, column - left), limit, strict=True))
+    row = np.clip(row - skin.part[0].start, 0, limit[0])
+    column = np.clip(column - skin.part[1].start, 0, limit[1])
     r, c = row.astype(int), column.astype(int)
     dr, dc = (row - r)[:, None], (column - c)[:, None]
     fields = skin.fields[kept]
-    own[kept] -= (fields[:, r, c] * (1 - dc) + fields[:, r, c + 1] * dc) * (1 - dr) + (
-        fields[:, r + 1, c] * (1 - dc) + fields[:, r + 1, c + 1] * dc
-    ) * dr
-    depth = float(face.depth[list(indices)].mean())
-    return (own @ face.pose.rotation.T)[..., :2] * (face.pose.focal_px / depth) @ frame.axes.T
+    high = fields[:, r, c] * (1 - dc) + fields[:, r, c + 1] * dc
+    low = fields[:, r + 1, c] * (1 - dc) + fields[:, r + 1, c + 1] * dc
+    return np.asarray(high * (1 - dr) + low * dr, np.float64)
 
 
 def _crease_height(
