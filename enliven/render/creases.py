@@ -23,7 +23,10 @@ STEPS = 17  # points a path is resampled to
 WIGGLE, WIGGLE_LENGTH = 0.006, 3.5  # IOD by which folds stray, and over how many of the points
 UNEVEN = 0.3  # by how much their depth varies along the way
 ONSET = 0.12  # activation below which the skin hardly folds yet
-EVEN_OUT = 0.22  # most log gain by which a fold of the photo is taken back
+EVEN_OUT = (0.22, 0.34, 0.6)  # most log gain of each colour by which a photo's fold is hidden
+DEEPEST = 1.4  # of a rough skin's folds, in parts of a grown-up's
+HELD = 0.02  # depth from which a fold counts as being in the photo
+LEAST_CHANGE = 1e-3  # of the depth of a fold that is drawn
 REACH = 4.0  # widths of a fold at which it ends
 
 
@@ -124,12 +127,13 @@ FOLDS = (
 class Crease:
     """A fold on one photo: what it adds to log gain on a part of the grid.
 
-    deepen: at full depth.  even_out: what hides the depth it has in the photo.
+    deepen: (r, c) at full depth.  even_out: (r, c, 3) what hides the depth it has in the photo,
+    colour by colour, or None where it has none.
     """
 
     part: tuple[slice, slice]
     deepen: NDArray[np.float32]
-    even_out: NDArray[np.float32]
+    even_out: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
@@ -140,14 +144,22 @@ class Creases:
     drive: NDArray[np.float32]
     rest: NDArray[np.float32]
 
-    def add_to(self, log_gain: NDArray[np.float32], expression: NDArray) -> None:
-        """Adds to log gain (R, C) what expression (52,), absolute, makes of the folds."""
-        change = folded(self.drive @ np.maximum(expression, 0)) - self.rest
-        for crease, now, rest in zip(self.creases, change, self.rest, strict=True):
-            if now > 1e-3:
-                log_gain[crease.part] += now * crease.deepen
-            elif now < -1e-3:
-                log_gain[crease.part] -= (now / rest) * crease.even_out
+    def change(self, expression: NDArray) -> NDArray[np.float32]:
+        """(K,) by how much an expression (52,), absolute, deepens the folds."""
+        return folded(self.drive @ np.maximum(expression, 0)) - self.rest
+
+    def deepen(self, log_gain: NDArray[np.float32], change: NDArray[np.float32]) -> None:
+        """Adds to log gain (R, C) the folds that get deeper."""
+        for k in np.flatnonzero(change > LEAST_CHANGE):
+            crease = self.creases[k]
+            log_gain[crease.part] += change[k] * crease.deepen
+
+    def even_out(self, log_gain: NDArray[np.float32], change: NDArray[np.float32]) -> None:
+        """Adds to log gain (R, C, 3) what hides the folds of the photo that get shallower."""
+        for k in np.flatnonzero(change < -LEAST_CHANGE):
+            crease = self.creases[k]
+            if crease.even_out is not None:
+                log_gain[crease.part] -= change[k] / self.rest[k] * crease.even_out
 
 
 def folded(activation: NDArray) -> NDArray:
@@ -161,7 +173,7 @@ def lay_creases(places: NDArray[np.float32], grid: Grid, photo: NDArray[np.float
                 rest: NDArray) -> Creases:  # fmt: skip
     """Folds of one photo on a grid of R rows and C columns.
 
-    places: (R, C, 2) flattened coordinates.  photo: (R, C) log brightness.  skin: (R, C) 0 to 1.
+    places: (R, C, 2) flattened coordinates.  photo: (R, C, 3) log colours.  skin: (R, C) 0 to 1.
     roughness: 0 for a child's skin, 1 for a grown-up's, more for an old one.
     rest: (52,) the expression in the photo.
     """
@@ -171,7 +183,7 @@ def lay_creases(places: NDArray[np.float32], grid: Grid, photo: NDArray[np.float
     for fold in FOLDS:
         path = _drawn_path(fold, random)
         uneven = 1 + UNEVEN * _noise(random)
-        strength = (1 - fold.fine) * (0.45 + 0.55 * roughness) + fold.fine * roughness**1.5
+        strength = min(roughness ** (0.4 + 2.2 * fold.fine), DEEPEST)
         for side in (1,) if fold.middle else (1, -1):
             drive = _drive(fold, side)
             held = float(folded(drive @ np.maximum(rest, 0)))
@@ -180,9 +192,11 @@ def lay_creases(places: NDArray[np.float32], grid: Grid, photo: NDArray[np.float
             )
             if crease is None:
                 continue
-            gain = skin[crease.part]
-            creases.append(Crease(crease.part, strength * fold.depth * gain * crease.deepen,
-                                  gain * crease.even_out))  # fmt: skip
+            share = skin[crease.part]
+            even_out = None if crease.even_out is None else share[..., None] * crease.even_out
+            creases.append(
+                Crease(crease.part, strength * fold.depth * share * crease.deepen, even_out)
+            )
             drives.append(drive)
     matrix = np.array(drives, np.float32).reshape(-1, len(EXPRESSION))
     return Creases(tuple(creases), matrix, folded(matrix @ np.maximum(rest, 0)).astype(np.float32))
@@ -239,13 +253,14 @@ def _crease(fold: Fold, path: NDArray, uneven: NDArray, places: NDArray,
     width = max(fold.width, 1.1 * step)  # what the grid can show
     valley = np.exp(-((across / width) ** 2))
     ridge = fold.ridge * np.exp(-((across / width - fold.away) ** 2) / 1.6)
-    deepen, even_out = np.zeros((2, *inside.shape), np.float32)
+    deepen, even_out = np.zeros(inside.shape, np.float32), None
     deepen[inside] = profile * (ridge - valley) * (fold.width / width)
-    if held > 0.02:
+    if held > HELD and fold.depth > 0:
         dark = cv2.GaussianBlur(photo, (0, 0), 2.5 * width / step)
         dark -= cv2.GaussianBlur(photo, (0, 0), 0.4 * width / step)
         band = np.exp(-((across / (1.8 * width)) ** 2)) * taper
-        even_out[inside] = band * np.clip(dark[part][inside], 0, EVEN_OUT)
+        even_out = np.zeros((*inside.shape, 3), np.float32)
+        even_out[inside] = band[:, None] * np.clip(dark[part][inside], -0.05, EVEN_OUT)
     return Crease(part, deepen, even_out)
 
 

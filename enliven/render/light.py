@@ -1,8 +1,8 @@
 """The light on a face, told from the photo, and what it does as the skin turns in it.
 
-Brightness is taken as first-order in the direction of the skin (Ramamoorthi and Hanrahan 2001:
-ambient light plus one broad source); what a photo cannot tell, such as cast shadows, stays as
-it is in the photo.
+Brightness is taken as second-order in the direction of the skin, which is all that matt skin
+shows of distant light (Ramamoorthi and Hanrahan 2001).  What a photo cannot tell, such as cast
+shadows, stays as it is in the photo.
 """
 
 from dataclasses import dataclass
@@ -12,21 +12,26 @@ from numpy.typing import NDArray
 
 DISPLAY_GAMMA = 2.2
 USUAL_LIGHT = (0.0, -0.25, -0.35)  # direction times strength, camera axes; ambient light is 1
-CERTAINTY = 0.02  # weight of the usual light against the average spot of skin
+CERTAINTY = 0.03  # weight of the usual light against the average spot of skin ...
+CURB = 0.1  # ... and of no light of second order
 ROUNDS = 6  # of the robust fit
-SPREAD = 0.15  # relative brightness by which skin departs from the fit before it counts less
-LEAST = 0.35  # parts of the mean light below which the fit is not trusted
+SPREAD = 0.2  # relative brightness by which skin departs from the fit before it counts less
+LEAST = 0.25  # parts of the mean light below which the fit is not trusted
 
 
 @dataclass(frozen=True)
 class Light:
-    """Light that skin facing n, a unit vector in camera axes, receives: 1 + n @ direction."""
+    """Light that skin facing n, a unit vector in camera axes, receives, relative to the mean:
+    ambient + n @ direction + n @ second @ n, with second (3, 3) symmetric and without trace."""
 
+    ambient: float
     direction: NDArray[np.float32]
+    second: NDArray[np.float32]
 
     def received(self, normals: NDArray[np.float32]) -> NDArray[np.float32]:
         """Linear light at normals (..., 3)."""
-        return np.maximum(1 + normals @ self.direction, np.float32(LEAST))
+        slope = normals @ self.second + self.direction
+        return np.maximum((slope * normals).sum(-1) + self.ambient, np.float32(LEAST))
 
 
 @dataclass(frozen=True)
@@ -43,22 +48,24 @@ def estimate_light(brightness: NDArray, normals: NDArray, skin: NDArray) -> Ligh
     Robust: moles, beards, glasses and highlights are spots that depart from the fit.
     """
     linear = (np.maximum(brightness, 1.0) / 255) ** DISPLAY_GAMMA
-    columns = np.column_stack([np.ones(len(linear)), normals])
-    scale = max(float(np.average(linear, weights=skin + 1e-6)), 1e-6)
-    usual = np.array([1.0, *USUAL_LIGHT])
-    usual *= scale / max(float(np.average(columns @ usual, weights=skin + 1e-6)), 0.1)
-    prior = CERTAINTY * max(float(skin.sum()), 1.0) * np.diag([0.0, 1, 1, 1])
+    skin = skin + 1e-6
+    linear = linear / np.average(linear, weights=skin)
+    x, y, z = normals.T
+    columns = np.column_stack([np.ones(len(x)), normals, x * y, x * z, y * z, x * x - y * y,
+                               3 * z * z - 1])  # fmt: skip
+    usual = np.array([1.0, *USUAL_LIGHT, 0, 0, 0, 0, 0])
+    usual /= np.average(columns @ usual, weights=skin)
+    prior = max(float(skin.sum()), 1.0) * np.diag([1e-6, *[CERTAINTY] * 3, *[CURB] * 5])
     weight = skin
-    light = usual
     for _ in range(ROUNDS):
         weighted = columns * weight[:, None]
-        light = np.linalg.solve(weighted.T @ columns + prior + 1e-6 * np.eye(4),
+        light = np.linalg.solve(weighted.T @ columns + prior,
                                 weighted.T @ linear + prior @ usual)  # fmt: skip
-        miss = (linear - columns @ light) / scale
-        weight = skin / (1 + (miss / SPREAD) ** 2)
-    direction = light[1:] / max(float(light[0]), 0.3 * scale)
-    size = float(np.linalg.norm(direction))
-    return Light((direction * min(1.0, 0.8 / max(size, 1e-6))).astype(np.float32))
+        weight = skin / (1 + ((linear - columns @ light) / SPREAD) ** 2)
+    xy, xz, yz, xx, zz = light[4:]
+    second = np.array([[xx - zz, xy / 2, xz / 2], [xy / 2, -xx - zz, yz / 2],
+                       [xz / 2, yz / 2, 2 * zz]])  # fmt: skip
+    return Light(float(light[0]), light[1:4].astype(np.float32), second.astype(np.float32))
 
 
 def normals_of(points: NDArray, triangles: NDArray) -> NDArray[np.float64]:

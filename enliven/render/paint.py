@@ -43,7 +43,10 @@ LIGHT_STRENGTH, LIGHT_LIMIT = 1.0, 0.35  # share of the fitted change of light, 
 SHADE_STRENGTH, SHADE_LIMIT = 0.9, 0.22
 SHADE_BOX = (-1.05, -1.55, 1.05, 0.75)  # x0, y0, x1, y1 of the learned maps, flattened IOD
 BEND = 0.5  # of a full expression, where its effect on the normals is measured
-TONE = (0.88, 1.05, 1.12)  # log gain of red, green, blue: skin in shade is redder
+TONE = (0.86, 1.04, 1.14)  # log gain of red, green, blue where a photo does not tell: skin ...
+TONE_RANGE = 0.25  # ... in shade is redder; by how much the photo may depart from that
+TONE_TRUST = 0.006  # variance of log brightness that says half as much as the rule
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 LIPS = UPPER_LIP_OUTER + LOWER_LIP_OUTER
 CHEEKS = (205, 425, 50, 280, 101, 330, 195)  # landmarks on clear skin
 SKIN_CHROMA, SKIN_BRIGHTNESS = 14.0, 0.75  # departure, in Lab units and log, of what is skin
@@ -59,7 +62,8 @@ class Paint:
 
     fine, coarse: grids over the face.  normals: (r, c, 3) of the skin in the photo, camera axes,
     on the coarse grid; bend: (52, r * c * 3) how channels change them.  shades: (52, r * c).
-    fade: (r, c) 0 to 1.  person, photo: copies to paint on.
+    fade: (r, c) 0 to 1.  tone: (3,) log gain of the colours for one of brightness.
+    person, photo: copies to paint on.
     """
 
     fine: Grid
@@ -70,6 +74,7 @@ class Paint:
     shades: NDArray[np.float32]
     fade: NDArray[np.float32]
     creases: Creases
+    tone: NDArray[np.float32]
     rest: NDArray[np.float32]
     person: NDArray[np.float32]
     photo: NDArray[np.uint8]
@@ -92,9 +97,11 @@ class Paint:
         log_gain = (np.clip(lit, -LIGHT_LIMIT, LIGHT_LIMIT) + shade) * self.fade
         log_gain = cv2.resize(log_gain, (self.fine.columns, self.fine.rows),
                               interpolation=cv2.INTER_LINEAR)  # fmt: skip
-        self.creases.add_to(log_gain, self.rest + weights)
-        toned = cv2.exp(cv2.merge([log_gain * np.float32(tone) for tone in TONE]))
-        return self.fine.to_pixels(toned)
+        change = self.creases.change(self.rest + weights)
+        self.creases.deepen(log_gain, change)
+        toned = cv2.merge([log_gain * tone for tone in self.tone])
+        self.creases.even_out(toned, change)
+        return self.fine.to_pixels(cv2.exp(toned))
 
     def applied(self, person: Person, face: Face, weights: NDArray,
                 turn: NDArray) -> tuple[Person, Face, Painted | None]:  # fmt: skip
@@ -131,18 +138,20 @@ def build_paint(face: Face, person: Person, rest: NDArray) -> Paint:
     log_photo, skin = _photo_on(fine, face)
     presence, roughness = _skin_kind(face)
     on_face = cv2.resize(fade, (fine.columns, fine.rows)) ** 4
-    light_skin = cv2.resize(skin, shape[::-1], interpolation=cv2.INTER_AREA) * (fade > 0.999)
-    colour = cv2.resize(np.exp(log_photo), shape[::-1], interpolation=cv2.INTER_AREA)
-    light = estimate_light(colour.ravel(), (normals @ rotation.T).reshape(-1, 3),
-                           presence * light_skin.ravel().astype(np.float64))  # fmt: skip
+    sure = cv2.resize(skin, shape[::-1], interpolation=cv2.INTER_AREA) * (fade > 0.999)
+    colours = cv2.resize(face.image[box[1] : box[3], box[0] : box[2]].astype(np.float32),
+                         shape[::-1], interpolation=cv2.INTER_AREA).reshape(-1, 3)  # fmt: skip
+    normals, bend = normals @ rotation.T, bend @ rotation.T
+    light = estimate_light(colours @ LUMA, normals.reshape(-1, 3), presence * sure.ravel())
     fine_places = cv2.resize(places, (fine.columns, fine.rows), interpolation=cv2.INTER_LINEAR)
     creases = lay_creases(fine_places, fine, log_photo, presence * skin * on_face, roughness,
                           iod, rest)  # fmt: skip
     return Paint(
-        fine, coarse, light, (normals @ rotation.T).astype(np.float32),
-        (bend @ rotation.T).reshape(len(bend), -1).astype(np.float32),
+        fine, coarse, light, normals.astype(np.float32),
+        bend.reshape(len(bend), -1).astype(np.float32),
         (SHADE_STRENGTH * presence * _shades_at(places)).reshape(len(bend), -1), fade, creases,
-        rest.astype(np.float32), person.layers.person.copy(), face.image.copy(),
+        _tone(colours, sure.ravel()), rest.astype(np.float32), person.layers.person.copy(),
+        face.image.copy(),
     )  # fmt: skip
 
 
@@ -175,15 +184,15 @@ def _normals(face: Face, triangles: NDArray, within: Interpolation,
 
 
 def _photo_on(grid: Grid, face: Face) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Log brightness and share of skin (R, C) of the photo on a grid."""
+    """Log colours (R, C, 3) and share of skin (R, C) of the photo on a grid."""
     part = face.image[grid.y : grid.y + grid.height, grid.x : grid.x + grid.width]
     small = cv2.resize(part, (grid.columns, grid.rows), interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    log_photo = np.log(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32) + 4)
+    brightness = np.log(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32) + 4)
     column, row = grid.to_cells(face.landmarks[list(CHEEKS)].astype(np.float32))
     at = (np.clip(np.rint(row), 0, grid.rows - 1).astype(int),
           np.clip(np.rint(column), 0, grid.columns - 1).astype(int))  # fmt: skip
-    smooth = cv2.GaussianBlur(np.dstack([lab[..., 1:], log_photo]), (0, 0), 1.5)
+    smooth = cv2.GaussianBlur(np.dstack([lab[..., 1:], brightness]), (0, 0), 1.5)
     away = (smooth - np.median(smooth[at], 0)) / [SKIN_CHROMA, SKIN_CHROMA, SKIN_BRIGHTNESS]
     skin = np.exp(-((away * away).sum(-1) ** 2)).astype(np.float32)
     column, row = grid.to_cells(face.landmarks.astype(np.float32))
@@ -191,7 +200,18 @@ def _photo_on(grid: Grid, face: Face) -> tuple[NDArray[np.float32], NDArray[np.f
         hull = cv2.convexHull(np.column_stack([column, row])[list(rim)])
         cv2.fillConvexPoly(skin, hull.astype(np.int32), 0)
         cv2.polylines(skin, [hull.astype(np.int32)], True, 0, 3)
-    return log_photo, cv2.GaussianBlur(skin, (0, 0), 2.0)
+    return np.log(small.astype(np.float32) + 4), cv2.GaussianBlur(skin, (0, 0), 2.0)
+
+
+def _tone(colours: NDArray[np.float32], sure: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(3,) how much more or less than brightness each colour (P, 3) of the skin varies."""
+    logs = np.log(np.column_stack([colours, colours @ LUMA]) + 4)
+    logs -= np.average(logs, axis=0, weights=sure + 1e-6)
+    usual = np.array(TONE)
+    mass = sure.sum() + 1e-6
+    shared = (sure[:, None] * logs[:, 3:] * logs).sum(0) / mass
+    told = (shared[:3] + TONE_TRUST * usual) / (shared[3] + TONE_TRUST)
+    return np.clip(told, usual - TONE_RANGE, usual + TONE_RANGE).astype(np.float32)
 
 
 def _skin_kind(face: Face) -> tuple[float, float]:
