@@ -15,7 +15,8 @@ from enliven.geometry import project
 from enliven.render.face import Face, smooth_step
 from enliven.render.layers import push_pull
 from enliven.render.lifted import find_edge, lift, tooth_like
-from enliven.render.mesh import LOWER_LIP_INNER, LOWER_LIP_OUTER, MOUTH, UPPER_LIP_INNER
+from enliven.render.lips import PARTED, lip_colour
+from enliven.render.mesh import LOWER_LIP_INNER, MOUTH, UPPER_LIP_INNER
 from enliven.render.opening import Slit
 from enliven.render.teeth import MM, Rays, Row, paint_row
 from enliven.render.tongue import see_tongue
@@ -31,7 +32,7 @@ UPPER_BEHIND, LOWER_BEHIND = 0.045, 0.070  # the middle of the rows behind the s
 BITE_TILT = 0.14  # rad; the rows rise towards the back
 JAW_SHARE = 0.90  # of the lower lip's way with the jaw that the lower teeth go
 JAW_TURN = 0.32  # rad that a full jawOpen turns the lower row
-OPEN_GAP = 0.032  # IOD; lips further apart than this in the photo count as open
+MOST_ASIDE = 0.6  # sideways slope of sight at which half of it counts: cheeks close the view
 THROAT = 0.62  # IOD behind the lips
 # Light falls in through the lips: at depth z it is 1 / (1 + (z / (REACH (gap + LEAST_GAP)))^2).
 LIGHT_REACH, LEAST_GAP = 1.4, 0.06
@@ -40,41 +41,6 @@ OWN_SHADOW = np.array([0.50, 0.62, 0.60], np.float32)  # of light the lips keep 
 TYPICAL_SKIN = np.array([1.0, 0.76, 0.64])  # under white light
 BOUNCE = np.array([0.22, -0.10, -0.12], np.float32)  # shade inside is red from the flesh around
 OWN_FADE = 0.08  # IOD of lip motion over which the photo's own mouth gives way to the drawn one
-
-
-def seal_line(image: NDArray[np.uint8], landmarks: NDArray, iod_px: float) -> NDArray[np.float64]:
-    """Landmarks (478, 3) px with closed lips moved onto the dark line where they meet.
-
-    The tracker places both rims near, not on, that line; cutting beside it would leave a rim
-    of the wrong lip.  An open mouth is left as it is.
-    """
-    landmarks = np.asarray(landmarks, np.float64).copy()
-    upper, lower = list(UPPER_LIP_INNER), list(LOWER_LIP_INNER)
-    if rim_gap(landmarks, iod_px) > OPEN_GAP:
-        return landmarks
-    middle = (landmarks[upper] + landmarks[lower]) / 2
-    along = middle[-1, :2] - middle[0, :2]
-    across = np.array([-along[1], along[0]]) / max(float(np.linalg.norm(along)), 1e-9)
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    grey = cv2.GaussianBlur(grey, (0, 0), max(0.6, 0.0045 * iod_px))
-    reach = 0.024 * iod_px
-    offsets = np.linspace(-reach, reach, 41)
-    places = (middle[:, None, :2] + offsets[:, None] * across).astype(np.float32)
-    profile = cv2.remap(grey, places[..., 0], places[..., 1], cv2.INTER_LINEAR,
-                        borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
-    profile = profile + 12 * (offsets / reach) ** 2  # near the tracked line, unless clearly darker
-    shift = offsets[profile.argmin(1)]
-    shift[[0, -1]] = 0
-    shift = np.convolve(np.pad(shift, 2, mode="edge"), [0.1, 0.2, 0.4, 0.2, 0.1], "valid")
-    middle[:, :2] += shift[:, None] * across
-    landmarks[upper] = landmarks[lower] = middle
-    return landmarks
-
-
-def rim_gap(landmarks: NDArray, iod_px: float) -> float:
-    """Largest gap between the inner rims of the lips, IOD."""
-    gaps = landmarks[list(LOWER_LIP_INNER), :2] - landmarks[list(UPPER_LIP_INNER), :2]
-    return float(np.linalg.norm(gaps, axis=1)[2:-2].max()) / iod_px
 
 
 @dataclass(frozen=True)
@@ -121,7 +87,7 @@ def build_mouth(face: Face, slit: Slit, rest: NDArray) -> Mouth:
     skin, light = skin_light(face)
     tooth = tooth_colour(skin, light)
     gum = flesh(0.8 * np.array([0.92, 0.58, 0.60]) * skin, skin)
-    tongue = flesh(np.array([1.05, 0.74, 0.80]) * skin, skin)
+    tongue = flesh(np.array([1.0, 0.80, 0.84]) * skin, skin)
     dark = flesh(np.array([0.50, 0.22, 0.24]) * skin, skin)
     scale = float(np.clip(width / 0.50, 0.85, 1.15))
     px_per_iod = 1.4 * face.iod_px
@@ -200,16 +166,6 @@ def tooth_colour(skin: NDArray, light: float) -> NDArray[np.float64]:
     return flesh(np.clip(0.52 * ivory + 0.42 * bounced, 0, 230), skin)
 
 
-def lip_colour(face: Face) -> NDArray[np.float64]:
-    """Median colour (3,) of the lower lip."""
-    ring = (face.landmarks[list(LOWER_LIP_INNER[2:-2])] * 0.6
-            + face.landmarks[list(LOWER_LIP_OUTER[2:-2])] * 0.4)  # fmt: skip
-    x, y = np.rint(ring).astype(int).T
-    height, width = face.image.shape[:2]
-    colours = face.image[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
-    return np.median(colours.astype(np.float64), axis=0)
-
-
 def flesh(colour: NDArray, skin: NDArray) -> NDArray[np.float64]:
     """A colour (3,) of the mouth, in the face's own material: a marble head has a marble tongue."""
     chroma = (skin.max() - skin.min()) / max(float(skin.max()), 1.0)
@@ -260,7 +216,9 @@ def look(point: NDArray, axes: NDArray, pose: Pose, corner: NDArray) -> View:
     slope = slope @ pose.rotation @ axes.T  # px per IOD along each axis
     centre = project(np.array([x, y, z]), pose.focal_px, pose.centre_px) - corner
     inverse = np.linalg.inv(slope[:, :2])
-    return View(np.column_stack([inverse, -inverse @ centre]), -inverse @ slope[:, 2])
+    step = -inverse @ slope[:, 2]
+    step[0] /= 1 + (step[0] / MOST_ASIDE) ** 2
+    return View(np.column_stack([inverse, -inverse @ centre]), step)
 
 
 @dataclass(frozen=True)
@@ -311,6 +269,12 @@ def _lips(mouth: Mouth, weights: NDArray) -> tuple[NDArray, float, float]:
     gap = max(float((lips[1] - lips[0]) @ mouth.axes[1]), 0.0)
     narrow = min(float(np.linalg.norm(lips[3] - lips[2])) / mouth.width, 1.0)
     return lips, gap * narrow**2, float((lips[:2].mean(0) - mouth.seam) @ mouth.axes[2])
+
+
+def parting(mouth: Mouth, weights: NDArray) -> float:
+    """How far the lips have parted since the photo, 0 to 1, for weights (52,)."""
+    gaps = [_lips(mouth, w)[1] for w in (weights, np.zeros_like(weights))]
+    return float(smooth_step(np.array((gaps[0] - gaps[1]) / PARTED)))
 
 
 def _light(gap: float, front: float) -> Callable[[NDArray], NDArray]:
@@ -364,7 +328,7 @@ def _draw_inside(mouth: Mouth, view: View, shape: tuple[int, int], weights: NDAr
     canvas = np.empty((*shape, 3), np.float32)
     canvas[:] = mouth.dark * light(np.array(THROAT, np.float32))
     tongue = see_tongue(on_jaw, float(weights[TONGUE]), float(abs(view.to_plane[0, 0])))
-    lit = tongue.shade * light(tongue.depth + np.float32(jaw.origin[2]))
+    lit = tongue.shade * light(tongue.depth + np.float32(jaw.origin[2])) ** 1.4
     colour = lit[:, None] * mouth.tongue + (tongue.gleam * lit)[:, None] * mouth.wet
     _over(canvas, colour.reshape(*shape, 3), tongue.alpha.reshape(shape))
     for row, rays, frame in ((mouth.lower, on_jaw, jaw), (mouth.upper, on_skull, skull)):

@@ -155,19 +155,22 @@ class Skin:
 
 
 def draw_skin(slit: Slit, face: Face, where: Place, weights: NDArray, pose: Pose,
-              body_px: NDArray) -> Skin:  # fmt: skip
-    """Resample both sheets for channel weights (52,) at a pose."""
+              body_px: NDArray, pictures: tuple[NDArray, NDArray] | None = None,
+              ) -> Skin:  # fmt: skip
+    """Resample both sheets for channel weights (52,) at a pose.
+
+    pictures: what the upper and the lower sheet show over side_box; the photo by default.
+    """
     drawn = []
     towards = turn_direction(pose.rotation, face.pose.rotation)
-    for sheet, side, overlap in ((slit.upper, slit.side_upper, 0.0),
-                                 (slit.lower, slit.side_lower, OVERLAP_PX)):  # fmt: skip
+    sheets = ((slit.upper, slit.side_upper, 0.0), (slit.lower, slit.side_lower, OVERLAP_PX))
+    for i, (sheet, side, overlap) in enumerate(sheets):
         forward = sheet.displacement(weights, pose, body_px)
         source = where.target.to_pixels(invert_visible(forward, sheet.grid, where.target, towards))
         source += pixel_map(where.target)
-        colour = cv2.remap(
-            face.image, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
         local = source - np.array(slit.side_box[:2], np.float32)
+        picture, at = (face.image, source) if pictures is None else (pictures[i], local)
+        colour = cv2.remap(picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         distance = cv2.remap(side, local, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         drawn += [colour.astype(np.float32), np.clip(0.5 + overlap - distance, 0, 1)]
     return Skin(drawn[0], drawn[2], drawn[1], drawn[3])

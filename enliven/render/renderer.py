@@ -18,8 +18,9 @@ from enliven.geometry import project, rotation_from_vector
 from enliven.render.eyes import build_eyes, draw_eye, lid_weights, skin_weights
 from enliven.render.face import Face, describe_face
 from enliven.render.layers import head_box, reframe
+from enliven.render.lips import paint_lips, seal_line
 from enliven.render.mesh import FACE_OVAL, MOUTH, outline
-from enliven.render.mouth import build_mouth, draw_mouth, seal_line
+from enliven.render.mouth import build_mouth, draw_mouth, parting
 from enliven.render.opening import Place, Slit, compose, cut_slit, draw_skin, place
 from enliven.render.paint import build_paint
 from enliven.render.person import body_shift, cut_person, draw_person
@@ -85,6 +86,7 @@ class Renderer:
         on_face = (edge.distance == 0).reshape(skin.grid.rows, skin.grid.columns)
         self.turn_limits = find_limits(skin, face.pose, on_face)
         self.mouth_slit = cut_slit(face, MOUTH, region, (0.52, 0.34, 0.70), 0.0)
+        self.lips = paint_lips(face, self.mouth_slit)
         self.mouth = build_mouth(face, self.mouth_slit, portrait.rest[group_slice("expression")])
         self.eyes = build_eyes(face, skin, portrait.rest[group_slice("gaze")])
 
@@ -143,7 +145,9 @@ class Renderer:
         opacity = slit.opacity(weights)
         if where is None or not opacity:
             return
-        skin = draw_skin(slit, face, where, weights, pose, body_px)
+        parted = parting(self.mouth, weights)
+        shown = self.lips.pictures(slit, face.image, parted) if parted else None
+        skin = draw_skin(slit, face, where, weights, pose, body_px, shown)
         cover = skin.upper_cover + (1 - skin.upper_cover) * skin.lower_cover
         corner = np.array([where.x0, where.y0])
 

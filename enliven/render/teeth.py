@@ -121,7 +121,8 @@ def _painted(upper: bool, along: NDArray, v: NDArray, tooth: NDArray, gum: NDArr
     which = np.minimum(np.searchsorted(ends, side), len(widths) - 1)
     half = np.array(widths, np.float32)[which] / 2
     u = (side - (ends[which] - half)) / half  # -1 to 1 across one tooth
-    edge = np.array(SHORTER_MM, np.float32)[which] * (1.0 if upper else 0.6)
+    middles = np.array([0, *(ends - np.array(widths) / 2)])
+    edge = np.interp(side, middles, [0, *SHORTER_MM]).astype(np.float32) * (1.0 if upper else 0.4)
     neck = np.array(heights, np.float32)[which] - 0.9 * u * u
     share = np.clip((v - edge) / (neck - edge), 0, 1)  # 0 at the edge, 1 at the gum
     rounded = edge + np.where(which < 3, 0.9, 0.5) * np.abs(u) ** 5
@@ -147,6 +148,7 @@ def _painted(upper: bool, along: NDArray, v: NDArray, tooth: NDArray, gum: NDArr
     colour = colour * (1 - 0.55 * smooth_step((side - 14) / 26))[..., None]
     soft = max(px_mm, 0.15)
     alpha = np.clip((v - rounded) / soft + 0.5, 0, 1)
-    behind = np.clip((thick + v) / soft, 0, 1) * (side > 14) * (v < rounded)
+    behind = np.clip((thick + v) / max(soft, 1.5), 0, 1) * smooth_step((side - 11) / 6)
+    behind *= v < rounded
     alpha = np.maximum(alpha, behind) * smooth_step((ends[-1] - side) / 9)
     return colour.astype(np.float32), alpha.astype(np.float32)

@@ -1,0 +1,179 @@
+"""Lips: where they meet, and what of them comes into view as they part.
+
+In a photo of a closed mouth the rims of both lips lie in one dark line.  Once the lips part
+that line is gone: each rim rolls round into its own wet side, and the fold that runs on from
+the corners is drawn out.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from enliven.render.face import Face, smooth_step
+from enliven.render.mesh import LOWER_LIP_INNER, LOWER_LIP_OUTER, UPPER_LIP_INNER, SlitFrame
+from enliven.render.opening import Slit
+
+OPEN_GAP = 0.032  # IOD; lips further apart than this in the photo count as open
+PARTED = 0.035  # IOD between the rims at which the seam has gone from them
+RIM, RIM_FADE = 0.006, 0.012  # IOD of each lip that the dark seam covers, and that it fades over
+SAMPLES = (0.022, 0.032, 0.042)  # IOD from the rim; where a lip has its own colour
+ROLL, ROLLED = 0.030, 0.62  # IOD over which a rim turns away from the light, and what is left of it
+FOLD_LENGTH, FOLD_HALF = 0.17, 0.05  # IOD; the dark fold beyond a corner
+FOLD_INSIDE = 0.06  # IOD inside of a corner where it starts
+FOLD_SHARE = 0.9
+
+
+def seal_line(image: NDArray[np.uint8], landmarks: NDArray, iod_px: float) -> NDArray[np.float64]:
+    """Landmarks (478, 3) px with closed lips moved onto the dark line where they meet.
+
+    The tracker places both rims near, not on, that line; cutting beside it would leave a rim
+    of the wrong lip.  An open mouth is left as it is.
+    """
+    landmarks = np.asarray(landmarks, np.float64).copy()
+    upper, lower = list(UPPER_LIP_INNER), list(LOWER_LIP_INNER)
+    if rim_gap(landmarks, iod_px) > OPEN_GAP:
+        return landmarks
+    middle = (landmarks[upper] + landmarks[lower]) / 2
+    along = middle[-1, :2] - middle[0, :2]
+    across = np.array([-along[1], along[0]]) / max(float(np.linalg.norm(along)), 1e-9)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    grey = cv2.GaussianBlur(grey, (0, 0), max(0.6, 0.0045 * iod_px))
+    reach = 0.024 * iod_px
+    offsets = np.linspace(-reach, reach, 41)
+    places = (middle[:, None, :2] + offsets[:, None] * across).astype(np.float32)
+    profile = cv2.remap(grey, places[..., 0], places[..., 1], cv2.INTER_LINEAR,
+                        borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    profile = profile + 12 * (offsets / reach) ** 2  # near the tracked line, unless clearly darker
+    shift = offsets[profile.argmin(1)]
+    shift[[0, -1]] = 0
+    shift = np.convolve(np.pad(shift, 2, mode="edge"), [0.1, 0.2, 0.4, 0.2, 0.1], "valid")
+    middle[:, :2] += shift[:, None] * across
+    landmarks[upper] = landmarks[lower] = middle
+    return landmarks
+
+
+def rim_gap(landmarks: NDArray, iod_px: float) -> float:
+    """Largest gap between the inner rims of the lips, IOD."""
+    gaps = landmarks[list(LOWER_LIP_INNER), :2] - landmarks[list(UPPER_LIP_INNER), :2]
+    return float(np.linalg.norm(gaps, axis=1)[2:-2].max()) / iod_px
+
+
+def lip_colour(face: Face) -> NDArray[np.float64]:
+    """Median colour (3,) of the lower lip."""
+    ring = (face.landmarks[list(LOWER_LIP_INNER[2:-2])] * 0.6
+            + face.landmarks[list(LOWER_LIP_OUTER[2:-2])] * 0.4)  # fmt: skip
+    x, y = np.rint(ring).astype(int).T
+    height, width = face.image.shape[:2]
+    colours = face.image[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+    return np.median(colours.astype(np.float64), axis=0)
+
+
+@dataclass(frozen=True)
+class LipPaint:
+    """What parting lips look like in place of the photo's seam.
+
+    box: x0, y0, x1, y1 px within the slit's side_box.  upper, lower: colour (h, w, 3) and share
+    (h, w, 1) on it for the sheet of each lip.
+    """
+
+    box: tuple[int, int, int, int]
+    upper: tuple[NDArray[np.float32], NDArray[np.float32]]
+    lower: tuple[NDArray[np.float32], NDArray[np.float32]]
+
+    def pictures(self, slit: Slit, image: NDArray[np.uint8],
+                 parted: float) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:  # fmt: skip
+        """The photo (H, W, 3) over the slit's side_box as each sheet shows it; parted: 0..1."""
+        photo = cut_out(image, slit.side_box)
+        x0, y0, x1, y1 = self.box
+        drawn = []
+        for colour, share in (self.upper, self.lower):
+            picture = photo.copy()
+            part = picture[y0:y1, x0:x1]
+            part[:] = np.rint(part + np.float32(parted) * share * (colour - part))
+            drawn.append(picture)
+        return drawn[0], drawn[1]
+
+
+def cut_out(image: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """Part of an image under box x0, y0, x1, y1; beyond its border the border goes on."""
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = box
+    inner = image[max(y0, 0) : max(y1, 1), max(x0, 0) : max(x1, 1)]
+    if inner.shape[:2] == (y1 - y0, x1 - x0):
+        return inner
+    rows = np.clip(np.arange(y0, y1), 0, height - 1)
+    return image[rows][:, np.clip(np.arange(x0, x1), 0, width - 1)]
+
+
+def paint_lips(face: Face, slit: Slit) -> LipPaint:
+    """Paint the rims and corners of parting lips after the colours of the lips in the photo."""
+    frame, iod = slit.frame, face.iod_px
+    reach = np.array([FOLD_LENGTH + 0.03, 0.08]) * iod
+    ends = np.concatenate([frame.upper, frame.lower])
+    low, high = ends.min(0) - reach, ends.max(0) + reach
+    corners = frame.to_image(np.array([low, [high[0], low[1]], high, [low[0], high[1]]]))
+    origin = np.array(slit.side_box[:2])
+    first = np.maximum(np.floor(corners.min(0)).astype(int) - origin, 0)
+    last = np.minimum(np.ceil(corners.max(0)).astype(int) - origin, slit.side_upper.shape[::-1])
+    box = (int(first[0]), int(first[1]), int(last[0]), int(last[1]))
+    x, y = np.meshgrid(np.arange(box[0], box[2]), np.arange(box[1], box[3]))
+    local = frame.to_local(np.stack([x, y], -1) + origin.astype(np.float64))
+    fold, fold_share = _fold(face, frame, local)
+    layers = []
+    for above in (True, False):
+        colour, share = _rim(face, frame, local, above)
+        both = share + (1 - share) * fold_share
+        mixed = colour * share + fold * (1 - share) * fold_share
+        mixed /= np.maximum(both, 1e-6)
+        layers.append((mixed.astype(np.float32), both.astype(np.float32)))
+    return LipPaint(box, layers[0], layers[1])
+
+
+def _sampled(face: Face, frame: SlitFrame, local: NDArray) -> NDArray[np.float32]:
+    places = frame.to_image(local).astype(np.float32)
+    return cv2.remap(face.image, places, None, cv2.INTER_LINEAR,
+                     borderMode=cv2.BORDER_REPLICATE).astype(np.float32)  # fmt: skip
+
+
+def _rim(face: Face, frame: SlitFrame, local: NDArray, above: bool) -> tuple[NDArray, NDArray]:
+    """Colour (h, w, 3) of one lip's rim rolling inwards, and its share (h, w, 1)."""
+    iod = face.iod_px
+    left, right = frame.upper[0, 0], frame.upper[-1, 0]
+    a = np.linspace(left, right, 65)
+    upper, lower = frame.rims(a)
+    rim, outwards = (upper, -1) if above else (lower, 1)
+    lines = np.stack([np.stack([a, rim + outwards * e * iod], -1) for e in SAMPLES])
+    colour = _sampled(face, frame, lines).mean(0)
+    colour = cv2.GaussianBlur(colour[None], (0, 0), 2.5, borderType=cv2.BORDER_REPLICATE)[0]
+    past = (local[..., 1] - np.interp(local[..., 0], a, rim)) * -outwards / iod
+    own = np.stack([np.interp(local[..., 0], a, c) for c in colour.T], -1)
+    rolled = smooth_step((past + RIM) / ROLL)[..., None]
+    own *= 1 - (1 - ROLLED) * rolled * np.array([0.85, 1.0, 1.0])
+    inset = 0.08 * (right - left)
+    along = smooth_step((local[..., 0] - left) / inset) * smooth_step(
+        (right - local[..., 0]) / inset
+    )
+    # lips that are apart in the photo show their true rims there
+    closed = 1 - smooth_step((lower - upper) / iod / OPEN_GAP)
+    share = smooth_step((past + RIM + RIM_FADE) / RIM_FADE) * along
+    return own, (share * np.interp(local[..., 0], a, closed))[..., None]
+
+
+def _fold(face: Face, frame: SlitFrame, local: NDArray) -> tuple[NDArray, NDArray]:
+    """Skin (h, w, 3) in place of the fold beyond the corners, and its share (h, w, 1)."""
+    a = local[..., 0]
+    middle = np.mean(frame.rims(a), axis=0)
+    b = local[..., 1] - middle
+    beyond = np.maximum(frame.upper[0, 0] - a, a - frame.upper[-1, 0]) / face.iod_px
+    taper = smooth_step((beyond + FOLD_INSIDE) / FOLD_INSIDE) * smooth_step(
+        (FOLD_LENGTH - beyond) / 0.08
+    )
+    half = FOLD_HALF * face.iod_px
+    sides = [_sampled(face, frame, np.stack([a, middle + s * half], -1)) for s in (-1, 1)]
+    across = np.clip((b / half + 1) / 2, 0, 1)[..., None]
+    skin = sides[0] + across * (sides[1] - sides[0])
+    skin = cv2.GaussianBlur(skin, (0, 0), max(0.6, 0.008 * face.iod_px))
+    share = FOLD_SHARE * taper * (1 - smooth_step((np.abs(b) / half - 0.35) / 0.65))
+    return skin, share[..., None]
