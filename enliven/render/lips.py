@@ -19,7 +19,7 @@ OPEN_GAP = 0.032  # IOD; lips further apart than this in the photo count as open
 PARTED = 0.035  # IOD between the rims at which the seam has gone from them
 RIM, RIM_FADE = 0.006, 0.012  # IOD of each lip that the dark seam covers, and that it fades over
 SAMPLES = (0.022, 0.032, 0.042)  # IOD from the rim; where a lip has its own colour
-ROLL, ROLLED = 0.030, 0.62  # IOD over which a rim turns away from the light, and what is left of it
+ROLL, ROLLED = 0.032, 0.55  # IOD over which a rim turns away from the light, and what is left of it
 FOLD_LENGTH, FOLD_HALF = 0.17, 0.05  # IOD; the dark fold beyond a corner
 FOLD_INSIDE = 0.06  # IOD inside of a corner where it starts
 FOLD_SHARE = 0.9
@@ -149,16 +149,14 @@ def _rim(face: Face, frame: SlitFrame, local: NDArray, above: bool) -> tuple[NDA
     colour = cv2.GaussianBlur(colour[None], (0, 0), 2.5, borderType=cv2.BORDER_REPLICATE)[0]
     past = (local[..., 1] - np.interp(local[..., 0], a, rim)) * -outwards / iod
     own = np.stack([np.interp(local[..., 0], a, c) for c in colour.T], -1)
-    rolled = smooth_step((past + RIM) / ROLL)[..., None]
+    rolled = smooth_step(past / ROLL + 0.5)[..., None]
     own *= 1 - (1 - ROLLED) * rolled * np.array([0.85, 1.0, 1.0])
     inset = 0.08 * (right - left)
     along = smooth_step((local[..., 0] - left) / inset) * smooth_step(
         (right - local[..., 0]) / inset
     )
-    # lips that are apart in the photo show their true rims there
-    closed = 1 - smooth_step((lower - upper) / iod / OPEN_GAP)
     share = smooth_step((past + RIM + RIM_FADE) / RIM_FADE) * along
-    return own, (share * np.interp(local[..., 0], a, closed))[..., None]
+    return own, share[..., None]
 
 
 def _fold(face: Face, frame: SlitFrame, local: NDArray) -> tuple[NDArray, NDArray]:
@@ -176,4 +174,7 @@ def _fold(face: Face, frame: SlitFrame, local: NDArray) -> tuple[NDArray, NDArra
     skin = sides[0] + across * (sides[1] - sides[0])
     skin = cv2.GaussianBlur(skin, (0, 0), max(0.6, 0.008 * face.iod_px))
     share = FOLD_SHARE * taper * (1 - smooth_step((np.abs(b) / half - 0.35) / 0.65))
+    darker = 1 - _sampled(face, frame, local).mean(-1) / np.maximum(skin.mean(-1), 1)
+    darker = smooth_step((darker - 0.05) / 0.12).astype(np.float32)
+    share = share * cv2.GaussianBlur(darker, (0, 0), max(0.6, 0.012 * face.iod_px))
     return skin, share[..., None]

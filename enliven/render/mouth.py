@@ -15,7 +15,7 @@ from enliven.geometry import project
 from enliven.render.face import Face, smooth_step
 from enliven.render.layers import push_pull
 from enliven.render.lifted import find_edge, lift, tooth_like
-from enliven.render.lips import PARTED, lip_colour
+from enliven.render.lips import OPEN_GAP, PARTED, lip_colour
 from enliven.render.mesh import LOWER_LIP_INNER, MOUTH, UPPER_LIP_INNER
 from enliven.render.opening import Slit
 from enliven.render.teeth import MM, Rays, Row, paint_row
@@ -272,9 +272,15 @@ def _lips(mouth: Mouth, weights: NDArray) -> tuple[NDArray, float, float]:
 
 
 def parting(mouth: Mouth, weights: NDArray) -> float:
-    """How far the lips have parted since the photo, 0 to 1, for weights (52,)."""
-    gaps = [_lips(mouth, w)[1] for w in (weights, np.zeros_like(weights))]
-    return float(smooth_step(np.array((gaps[0] - gaps[1]) / PARTED)))
+    """How far the lips have left the way they lie in the photo, 0 to 1, for weights (52,).
+
+    Closed lips leave their seam when they part, open ones whenever they move.
+    """
+    lips, gap, _ = _lips(mouth, weights)
+    at_rest = _lips(mouth, np.zeros_like(weights))[1]
+    if at_rest < OPEN_GAP:
+        return float(smooth_step(np.array((gap - at_rest) / PARTED)))
+    return float(smooth_step(np.array(np.abs(lips - mouth.lips_at).max() / PARTED)))
 
 
 def _light(gap: float, front: float) -> Callable[[NDArray], NDArray]:
