@@ -10,7 +10,8 @@ from face_samples import DEV_PORTRAITS, eyes_px, moved, needs_dev_portraits, por
 from PIL import Image
 
 from enliven.errors import BadMedia, NoFaceFound
-from enliven.face.portrait import _check_pose, load_portrait
+from enliven.face.check import check_pose
+from enliven.face.portrait import load_portrait
 from enliven.geometry import (
     CAMERA_DISTANCE,
     angles_from_rotation,
@@ -112,7 +113,7 @@ def test_a_face_cut_off_by_the_frame_says_how_much():
 def test_a_face_turned_away_says_how_far(angles, message):
     rotation = rotation_from_angles(**{k: np.radians(v) for k, v in angles.items()})
     with pytest.raises(NoFaceFound, match=message):
-        _check_pose(rotation)
+        check_pose(rotation)
 
 
 def test_a_photo_on_its_side_is_recognised():
