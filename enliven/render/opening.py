@@ -146,12 +146,16 @@ def place(slit: Slit, rigid: Callable[[NDArray], NDArray], rest: NDArray,
 
 @dataclass(frozen=True)
 class Skin:
-    """The skin of a slit in one frame: colour (h, w, 3) and cover (h, w) of each sheet."""
+    """The skin of a slit in one frame: colour (h, w, 3) and cover (h, w) of each sheet.
+
+    near: (h, w) 0..1, where both sheets show skin from the slit's own window of the photo.
+    """
 
     upper: NDArray[np.float32]
     lower: NDArray[np.float32]
     upper_cover: NDArray[np.float32]
     lower_cover: NDArray[np.float32]
+    near: NDArray[np.float32]
 
 
 def draw_skin(slit: Slit, face: Face, where: Place, weights: NDArray, pose: Pose,
@@ -162,18 +166,23 @@ def draw_skin(slit: Slit, face: Face, where: Place, weights: NDArray, pose: Pose
     pictures: what the upper and the lower sheet show over side_box; the photo by default.
     """
     drawn = []
+    near = np.ones(slit.window.shape, np.float32)
     towards = turn_direction(pose.rotation, face.pose.rotation)
     sheets = ((slit.upper, slit.side_upper, 0.0), (slit.lower, slit.side_lower, OVERLAP_PX))
     for i, (sheet, side, overlap) in enumerate(sheets):
         forward = sheet.displacement(weights, pose, body_px)
         source = where.target.to_pixels(invert_visible(forward, sheet.grid, where.target, towards))
         source += pixel_map(where.target)
+        # on a head that turns or tilts, the window's edge shows what lies beyond it in the photo
+        inside = cv2.remap(slit.window, source - np.array(slit.box[:2], np.float32), None,
+                           cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)  # fmt: skip
+        near = np.minimum(near, inside)
         local = source - np.array(slit.side_box[:2], np.float32)
         picture, at = (face.image, source) if pictures is None else (pictures[i], local)
         colour = cv2.remap(picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         distance = cv2.remap(side, local, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         drawn += [colour.astype(np.float32), np.clip(0.5 + overlap - distance, 0, 1)]
-    return Skin(drawn[0], drawn[2], drawn[1], drawn[3])
+    return Skin(drawn[0], drawn[2], drawn[1], drawn[3], near)
 
 
 def pixel_map(grid: Grid) -> NDArray[np.float32]:
@@ -189,7 +198,7 @@ def compose(output: NDArray[np.uint8], slit: Slit, where: Place, skin: Skin,
     cover = skin.upper_cover[..., None]
     below = skin.lower_cover[..., None]
     result = skin.upper * cover + (1 - cover) * (skin.lower * below + (1 - below) * interior)
-    window = opacity * slit.window[where.clip][..., None]
+    window = opacity * np.minimum(slit.window, skin.near)[where.clip][..., None]
     patch = output[where.frame]
     mixed = patch + window * (result[where.clip] - patch)
     output[where.frame] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
