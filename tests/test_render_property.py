@@ -22,6 +22,7 @@ QUICK, MANY = 60, 2000
 PATHS = 6  # every so many motions a path towards one is followed, too
 SIDE = 160  # px, of a crop around the head
 GREEN = (0, 255, 0)
+SPECK = 2  # px of it that may shine through between strands of hair
 GREENER = 60  # how far the green may exceed red and blue in a face that has none
 EDGE, HOLLOW = 0.2, 0.2  # IOD within the face oval in the photo, where every pose shows skin
 STEPS, BLOCK = 12, 8  # 1% steps of a path; px of the squares whose means are compared
@@ -100,7 +101,7 @@ def faults(renderer, values):
     around = cv2.dilate(core.astype(np.uint8), np.ones((reach, reach)))
     enclosed = greenish & (around > 0) & ~np.isin(parts, rim)
     through = (core & greenish) | enclosed
-    if through.any():
+    if through.sum() > SPECK:
         found["background in the face"] = int(through.sum())
     return found
 
