@@ -25,7 +25,16 @@ from enliven.geometry import angles_from_rotation, rotation_from_vector, vector_
 from enliven.media.audio import Speech, read_speech
 from enliven.motion.generator import Generator, SpeechOptions
 from enliven.motion_io import load_motion_and_reference
-from enliven.types import CHANNELS, EXPRESSION, INDEX, Motion, Portrait, group_slice, resample
+from enliven.types import (
+    CHANNELS,
+    EXPRESSION,
+    GROUPS,
+    INDEX,
+    Motion,
+    Portrait,
+    group_slice,
+    resample,
+)
 
 log = logging.getLogger("enliven")
 
@@ -49,6 +58,10 @@ ARTICULATION = tuple(
     for name in EXPRESSION
     if name.startswith(("jaw", "mouth", "tongue")) and "Smile" not in name and "Frown" not in name
 )
+
+LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
+LOOKING = [INDEX[name] for name in (*EXPRESSION, *GROUPS["gaze"]) if name.startswith(
+    ("eyeLook", "eyeWide", "eyeSquint", "gaze"))]  # fmt: skip
 
 # How far the head may leave its pose in the photo before the picture suffers: the photo shows
 # one side of the head only.  Yaw, pitch, roll in radians; x, y, z in IOD.
@@ -236,6 +249,8 @@ def retarget(
         log.warning("the driver moves up to %.1f eye distances away; limited to what the photo "
                     "can follow", np.abs(shift).max())  # fmt: skip
     values[:, place] = rest[place] + soft_limit(shift, SHIFT_LIMIT)
+    if rest[[INDEX[name] for name in LIDS]].min() >= 1:  # eyes shut in the photo stay as they are
+        values[:, LOOKING] = rest[LOOKING]
     return Motion(values.astype(np.float32), motion.fps, motion.valid)
 
 
@@ -257,7 +272,7 @@ def transfer_expression(
     kept[:, [INDEX[name] for name in SPREAD]] = np.clip(1.0 - rounding, 0, 1)[:, None]
     scale = np.full(len(EXPRESSION), strength.face)
     scale[[INDEX[name] for name in ARTICULATION]] = strength.mouth
-    scale[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]] = 1.0
+    scale[[INDEX[name] for name in LIDS]] = 1.0
     return (kept * rest + scale * (driver - kept * start)).clip(0, 1)
 
 

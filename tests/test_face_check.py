@@ -80,7 +80,7 @@ def test_eyes_closed_in_the_photo_stay_closed(person):
     from enliven.drive import retarget
 
     closed = load_portrait(shown(person, eyeBlinkLeft=1, eyeBlinkRight=1))
-    driver = Motion.still(1).with_channels(eyeWideLeft=0.0, gaze=np.float32([[0.2, 0.1]]))
+    driver = Motion.still(1).with_channels(eyeWideLeft=0.8, gaze=np.float32([[0.2, 0.1]]))
     frame = Renderer(closed).frame(
         retarget(driver, closed, np.zeros(driver.values.shape[1])).values[0]
     )
