@@ -59,6 +59,7 @@ FULL_LOOK = {"Down": 0.6, "Up": 0.5, "In": 0.7, "Out": 0.7}
 
 MANY_FRAMES = 2000  # enough to know a face by
 PART_FRAMES = 500  # of a clip worked on at a time
+TURN_TRUST = 0.25  # share of the yaw and pitch that landmarks still show which is put right
 NARROWEST_EYE = 0.09  # height over width of an eye below which it counts as closing
 # Parted lips are the jaw's doing, but in a smile more and more the lips' own.
 PARTING = ("jawOpen", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft",
@@ -334,7 +335,9 @@ def _corrected(
     re-projection error of the mouth halves.  Distance is left alone, it would only get noisier.
     """
     amounts = rigid_amounts(left, neutral)
-    turned = rotation @ rotation_from_vector(amounts[:, :3])
+    # seen from the front, yaw and pitch show only as slight squeezes, which an expression that
+    # the basis lacks makes as well: pixels around the face agree with a quarter of them at most
+    turned = rotation @ rotation_from_vector(amounts[:, :3] * [TURN_TRUST, TURN_TRUST, 1])
     centre = neutral.mean(0)
     shift = np.pad(amounts[:, 3:5], ((0, 0), (0, 1)))
     moved = np.einsum("tij,tj->ti", rotation, centre + shift)
