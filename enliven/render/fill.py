@@ -8,6 +8,7 @@ from enliven.render.layers import push_pull
 
 WORK_IOD_PX = 48.0  # the shape of the hole is studied at this scale
 ROUNDING = 0.05  # IOD; strands and notches narrower than this do not bend the mirror line
+SHORTENED = 0.6  # the mirror image is drawn out, so that what is farther off stays away longer
 MIRROR_REACH = (0.25, 0.9)  # IOD inside the hole where the mirrored texture starts and ends to fade
 
 
@@ -61,7 +62,7 @@ def _mirror(
     across = cv2.resize(slope * depth[..., None] / scale, (width, height))
     depth = cv2.resize(depth / scale, (width, height))
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    return np.dstack([x, y]) - 2 * across, depth
+    return np.dstack([x, y]) - (1 + SHORTENED) * across, depth
 
 
 def grain(image: NDArray[np.uint8], hole: NDArray[np.uint8]) -> NDArray[np.float32]:
