@@ -42,6 +42,8 @@ FADE = 0.14  # ... fading out over so much
 LIGHT_STRENGTH, LIGHT_LIMIT = 1.0, 0.35  # share of the fitted change of light, most log gain of it
 SHADE_STRENGTH, SHADE_LIMIT = 0.9, 0.22
 SHADE_BOX = (-1.05, -1.55, 1.05, 0.75)  # x0, y0, x1, y1 of the learned maps, flattened IOD
+STUDIO = 0.15  # how much brighter skin is that looks up by 30 degrees than down, log, where the
+STUDIO_RANGE = (0.3, 1.2)  # shades were learned; elsewhere they count in proportion, within this
 BEND = 0.5  # of a full expression, where its effect on the normals is measured
 TONE = (0.86, 1.04, 1.14)  # log gain of red, green, blue where a photo does not tell: skin ...
 TONE_RANGE = 0.25  # ... in shade is redder; by how much the photo may depart from that
@@ -149,9 +151,9 @@ def build_paint(face: Face, person: Person, rest: NDArray) -> Paint:
     return Paint(
         fine, coarse, light, normals.astype(np.float32),
         bend.reshape(len(bend), -1).astype(np.float32),
-        (SHADE_STRENGTH * presence * _shades_at(places)).reshape(len(bend), -1), fade, creases,
-        _tone(colours, sure.ravel()), rest.astype(np.float32), person.layers.person.copy(),
-        face.image.copy(),
+        SHADE_STRENGTH * presence * from_above(light) * _shades_at(places).reshape(len(bend), -1),
+        fade, creases, _tone(colours, sure.ravel()), rest.astype(np.float32),
+        person.layers.person.copy(), face.image.copy(),
     )  # fmt: skip
 
 
@@ -201,6 +203,12 @@ def _photo_on(grid: Grid, face: Face) -> tuple[NDArray[np.float32], NDArray[np.f
         cv2.fillConvexPoly(skin, hull.astype(np.int32), 0)
         cv2.polylines(skin, [hull.astype(np.int32)], True, 0, 3)
     return np.log(small.astype(np.float32) + 4), cv2.GaussianBlur(skin, (0, 0), 2.0)
+
+
+def from_above(light: Light) -> float:
+    """How far the light comes from above, in parts of the light the shades were learned in."""
+    up, down = light.received(np.array([[0, -0.5, -0.866], [0, 0.5, -0.866]], np.float32))
+    return float(np.clip(np.log(up / down) / (DISPLAY_GAMMA * STUDIO), *STUDIO_RANGE))
 
 
 def _tone(colours: NDArray[np.float32], sure: NDArray[np.float32]) -> NDArray[np.float32]:

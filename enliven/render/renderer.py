@@ -118,7 +118,7 @@ class Renderer:
         output = self.portrait.image.copy()
         turn = pose.rotation @ self.portrait.rotation.T
         skin = skin_weights(weights)
-        person, face, gain = self.paint.applied(self.person, self.face, skin, turn)
+        person, face, gain = self.paint.applied(self.person, self.face, weights, turn)
         cover, shown = draw_person(person, output, skin, pose, body_px)
         self._draw_mouth(output, face, skin, pose, body_px)
         x0, y0, _, _ = self.person.region

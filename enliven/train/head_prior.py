@@ -41,6 +41,20 @@ JOINED = {"browInnerUp": ("browInnerUp_L", "browInnerUp_R"),
 
 def prior_basis(geometry: Path, mean: Array) -> Array:
     """Expression basis (52, 478, 3) in IOD from the ICT-FaceKit files in the folder `geometry`."""
+    bent, skin, deltas = dense_head(geometry, mean)
+    corners, weights = _nearest_skin(mean, bent, skin, deltas["jawOpen"][:, 1])
+    basis = np.zeros((len(EXPRESSION), len(mean), 3))
+    for i, name in enumerate(EXPRESSION):
+        if name in deltas:  # tongueOut has no skin motion
+            basis[i] = np.einsum("nkd,nk->nd", deltas[name][corners], weights)
+    return finish(basis, mean)
+
+
+def dense_head(geometry: Path, mean: Array) -> tuple[Array, NDArray[np.int32], dict[str, Array]]:
+    """ICT-FaceKit's skin bent onto our mean head, in IOD and head axes.
+
+    Vertices (V, 3), triangles (F, 3), and how each of our channels moves the vertices (V, 3).
+    """
     model = np.load(geometry / "ict_facekit_expressions.npz")
     marks = json.loads((geometry / "ict_vertex_indices.json").read_text())["idx_to_landmark_verts"]
     flip = np.array([1, -1, -1.0])  # ICT-FaceKit: y up, z towards the camera
@@ -56,16 +70,12 @@ def prior_basis(geometry: Path, mean: Array) -> Array:
     bent = _thin_plate(scale * anchors @ rotation.T + shift, targets,
                        scale * neutral @ rotation.T + shift)  # fmt: skip
     deltas = scale * deltas @ rotation.T
-
-    down_with_jaw = deltas[names.index("jawOpen"), :, 1]
-    corners, weights = _nearest_skin(mean, bent, skin, down_with_jaw)
-    carried = np.einsum("cnkd,nk->cnd", deltas[:, corners], weights)
-    basis = np.zeros((len(EXPRESSION), len(mean), 3))
-    for i, name in enumerate(EXPRESSION):
-        for source in JOINED.get(name, (_ict_name(name),)):
-            if source in names:  # tongueOut has no skin motion
-                basis[i] += carried[names.index(source)]
-    return finish(basis, mean)
+    moved = {}
+    for name in EXPRESSION:
+        sources = [s for s in JOINED.get(name, (_ict_name(name),)) if s in names]
+        if sources:
+            moved[name] = np.sum([deltas[names.index(source)] for source in sources], 0)
+    return bent, skin, moved
 
 
 def finish(basis: Array, mean: Array) -> Array:

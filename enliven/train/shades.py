@@ -36,9 +36,10 @@ from enliven.render.mesh import (
     interpolation,
     skin_triangles,
 )
-from enliven.render.paint import SHADE_BOX
+from enliven.render.paint import SHADE_BOX, from_above
 from enliven.render.renderer import Renderer
 from enliven.train.head import training_clips
+from enliven.train.shade_prior import occlusion_maps
 from enliven.types import EXPRESSION, Motion, Portrait, group_slice
 
 Array = NDArray[np.floating]
@@ -49,14 +50,16 @@ EVERY = 4  # frames
 BLUR = 0.05  # of brightness before it is compared, IOD
 DARKEST = 2.0  # grey levels added to both, so that black tells nothing
 LARGEST = 0.3  # log ratio beyond which it is not shading that differs
-RIDGE = 4.0  # weight of a squared coefficient where a channel moves the skin most
+RIDGE = 2.5  # weight of a squared coefficient where a channel moves the skin most
 REACH = 0.04  # IOD of travel at which a channel counts as at home
+DARKENING = 0.6  # log gain for a share of the sky that gets hidden, as the recordings show it
 UNIT = 0.002  # log gain of one step of the stored 8 bits
 
 
 @dataclass(frozen=True)
 class Observed:
-    """ratio: (T, P) log of real over drawn.  change: (T, 52).  turn: (T, 3) rotation vectors."""
+    """ratio: (T, P) log of real over drawn.  change: (T, 52), times how far the light comes from
+    above.  turn: (T, 3) rotation vectors."""
 
     ratio: Array
     change: Array
@@ -94,14 +97,15 @@ def first_frame_portrait(image: NDArray[np.uint8], track: Track, motion: Motion)
     )  # fmt: skip
 
 
-def observe(frames: NDArray[np.uint8], track: Track, speaker: str, where: Interpolation,
-            strength: float = 0.0) -> Observed:  # fmt: skip
-    """What our frames (T, H, W, 3) lack in shading; strength: of the shades that ship, drawn."""
+def observe(
+    frames: NDArray[np.uint8], track: Track, speaker: str, where: Interpolation
+) -> Observed:
+    """What our frames, drawn without shades, lack in shading against real ones (T, H, W, 3)."""
     motion = fit_motion(track)
     start = int(np.argmax(track.valid))
     portrait = first_frame_portrait(frames[start], track, motion)
     renderer = Renderer(portrait)
-    renderer.paint = replace(renderer.paint, shades=strength * renderer.paint.shades)
+    renderer.paint = replace(renderer.paint, shades=0 * renderer.paint.shades)
     ratios, turns, picked = [], [], np.flatnonzero(track.valid)[::EVERY]
     for i in picked:
         points = track.landmarks[i, :, :2]
@@ -115,9 +119,9 @@ def observe(frames: NDArray[np.uint8], track: Track, speaker: str, where: Interp
         head = rotation_from_vector(motion.values[i, group_slice("head")])
         still = rotation_from_vector(portrait.rest[group_slice("head")])
         turns.append(vector_from_rotation(head @ still.T))
-    change = motion.values[picked] - portrait.rest
-    return Observed(np.array(ratios), change[:, group_slice("expression")], np.array(turns),
-                    speaker)  # fmt: skip
+    change = (motion.values[picked] - portrait.rest)[:, group_slice("expression")]
+    change *= from_above(renderer.paint.light)
+    return Observed(np.array(ratios), change, np.array(turns), speaker)
 
 
 def skin_mask(points: NDArray, shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -136,8 +140,8 @@ def _blurred(image: NDArray[np.uint8], mask: NDArray[np.float32], sigma: float) 
     return cv2.GaussianBlur(grey * mask, (0, 0), sigma) / mass
 
 
-def learn(clips: list[Observed], where: Interpolation) -> Array:
-    """Maps (52, rows, columns) of log gain."""
+def learn(clips: list[Observed], where: Interpolation, prior: Array) -> Array:
+    """Maps (52, rows, columns) of log gain, pulled towards those of `prior`."""
     columns, rows = map_size()
     counts = Counter(clip.speaker for clip in clips)
     mirrored = [EXPRESSION.index(_other_side(name)) for name in EXPRESSION]
@@ -159,6 +163,7 @@ def learn(clips: list[Observed], where: Interpolation) -> Array:
                        for one in travel]).reshape(len(travel), -1)  # fmt: skip
     ridge = np.ones((size, rows * columns))
     ridge[: len(EXPRESSION)] = RIDGE / np.clip(travel / REACH, 0.1, 1) ** 2
+    moment[: len(EXPRESSION)] += ridge[: len(EXPRESSION)] * prior.reshape(len(prior), -1)
     systems = gram + np.einsum("cp,cd->pcd", ridge, np.eye(size))
     maps = np.linalg.solve(systems, moment.T[..., None])[..., 0].T[: len(EXPRESSION)]
     maps = maps.reshape(-1, rows, columns)
@@ -191,7 +196,8 @@ def main() -> None:
         )
         print(f"\r{len(clips)} clips", end="", flush=True)
     print()
-    maps = learn(clips, where)
+    hidden = occlusion_maps(options.data / "geometry", load_head().mean, SHADE_BOX, map_size())
+    maps = learn(clips, where, -DARKENING * hidden)
     np.savez_compressed(
         options.out, unit=np.float32(UNIT),
         shades=np.clip(np.rint(maps / UNIT), -127, 127).astype(np.int8),
