@@ -170,6 +170,19 @@ def learn(clips: list[Observed], where: Interpolation, prior: Array) -> Array:
     return np.stack([cv2.GaussianBlur(one, (0, 0), 0.9) for one in maps])
 
 
+def chosen_clips(data: Path) -> list[tuple[Path, str]]:
+    """Clips to learn from and their speakers, of no speaker many more than MOST_CLIPS."""
+    clips = training_clips(data)
+    of_speaker = Counter(speaker for _, speaker in clips)
+    seen: Counter[str] = Counter()
+    chosen = []
+    for path, speaker in clips:
+        if seen[speaker] % max(1, round(of_speaker[speaker] / MOST_CLIPS)) == 0:
+            chosen.append((path, speaker))
+        seen[speaker] += 1
+    return chosen
+
+
 def _other_side(name: str) -> str:
     for side, other in (("Left", "Right"), ("Right", "Left")):
         if name.endswith(side):
@@ -184,16 +197,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="shades.npz to write")
     options = parser.parse_args()
     where, clips = layout(), []
-    of_speaker: Counter[str] = Counter()
-    for path, speaker in training_clips(options.data):
-        of_speaker[speaker] += 1
-        if of_speaker[speaker] > MOST_CLIPS:
-            continue
+    for path, speaker in chosen_clips(options.data):
         video = read_frames(path)
         frames = np.array(list(video.frames))
-        clips.append(
-            observe(frames, track_video(iter(frames), fps=float(video.fps)), speaker, where)
-        )
+        track = track_video(iter(frames), fps=float(video.fps))
+        clips.append(observe(frames, track, speaker, where))
         print(f"\r{len(clips)} clips", end="", flush=True)
     print()
     hidden = occlusion_maps(options.data / "geometry", load_head().mean, SHADE_BOX, map_size())
