@@ -1,6 +1,7 @@
 """animate(): portrait + driver -> motion -> frames -> video.  The one place where stages meet."""
 
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -30,10 +31,19 @@ from enliven.media.audio import Speech, read_speech
 from enliven.media.mix import one_sound
 from enliven.media.rate import frames_for
 from enliven.media.write import write_video
-from enliven.plan import FaceBox, Options, Part, Plan, plan_animation, recorded_parts
+from enliven.plan import (
+    FaceBox,
+    Options,
+    Part,
+    Plan,
+    finished,
+    plan_animation,
+    recorded_parts,
+)
 from enliven.provenance import Sidecar, disclosure, file_record, write_sidecar
 from enliven.render.scene import render_people
-from enliven.types import Motion, Portrait, resample
+from enliven.render.views import TURN_SECONDS, orbit, render_views, turntable
+from enliven.types import MOTION_FPS, Motion, Portrait, resample
 
 log = logging.getLogger("enliven")
 
@@ -52,6 +62,7 @@ class Result:
     """What a run made: the video, the sidecar that can replay it, and how it went.
 
     size: (width, height) px.  timings: seconds by stage.  scores: measurements by name.
+    views: with several views, the video of each; `path` shows them side by side.
     """
 
     path: Path
@@ -62,6 +73,7 @@ class Result:
     timings: dict[str, float]
     scores: dict[str, float | None]
     notes: tuple[str, ...]
+    views: tuple[Path, ...] = ()
 
 
 def animate(
@@ -120,27 +132,41 @@ def perform(plan: Plan, *, overwrite: bool = False, progress: Progress | None = 
         motions, seconds = _motions(plan, portraits, voices, report)
         count = frames_for(seconds, plan.fps)
         motions = [resample(motion, float(plan.fps), count) for motion in motions]
+        if options.turntable:
+            angles = turntable(count, float(plan.fps))
+            motions = [orbit(m, p, angles) for p, m in zip(portraits, motions, strict=True)]
         clock.lap("motion")
         report("motion", 1, 1)
 
         sound = open_until_done.enter_context(one_sound([p for p in plan.sounds if p]))
+        scores: dict[str, float | None] = {"face_confidence": min(p.confidence for p in portraits)}
+        if sound:
+            scores["length_error_frames"] = float(count - seconds * plan.fps)
+        made = open_until_done.enter_context(_all_or_none())
         size: list[tuple[int, int]] = []
-        write_video(
-            plan.output,
-            _watched(render_people(portraits, motions, options.drawing()), count, report, clock,
-                     size),
-            plan.fps, sound=sound, seconds=seconds if sound else None, overwrite=overwrite,
-            metadata=disclosure(__version__) if options.disclose else None,
-            inputs=[file for _, file in plan.inputs],
-        )  # fmt: skip
+        total = count * len(plan.videos)
+        for path, views in plan.videos:
+            if views:
+                frames = render_views(portraits, motions, views, options.drawing())
+            else:
+                frames = render_people(portraits, motions, options.drawing())
+            part = range(count * len(made), total)
+            write_video(
+                path, _watched(frames, part, report, clock, size),
+                plan.fps, sound=sound, seconds=seconds if sound else None, overwrite=overwrite,
+                metadata=disclosure(__version__) if options.disclose else None,
+                inputs=[file for _, file in plan.inputs],
+            )  # fmt: skip
+            made.append(finished(path))
         clock.lap("render")
-    clock.laps["total"] = clock.last - clock.start
-    scores: dict[str, float | None] = {"face_confidence": min(p.confidence for p in portraits)}
-    if sound:
-        scores["length_error_frames"] = float(count - seconds * plan.fps)
-    notes = tuple(dict.fromkeys(heard))
-    sidecar = write_sidecar(_record(plan, clock.laps, scores, notes), overwrite=overwrite)
-    return Result(plan.result, sidecar, count, plan.fps, size[0], clock.laps, scores, notes)
+        clock.laps["total"] = clock.last - clock.start
+        notes = tuple(dict.fromkeys(heard))
+        for path, (_, views) in zip(tuple(made), plan.videos, strict=True):
+            record = _record(plan, path, views, clock.laps, scores, notes)
+            made.append(write_sidecar(record, overwrite=overwrite))
+    videos, sidecar = made[: len(plan.videos)], made[-1]
+    return Result(videos[-1], sidecar, count, plan.fps, size[-1], clock.laps, scores, notes,
+                  tuple(videos[:-1]))  # fmt: skip
 
 
 def save_video(
@@ -170,6 +196,9 @@ def _motions(
     """
     report("motion", 0, 1)
     options = plan.options
+    if not any(part.inputs for part in plan.parts):
+        frames = round(TURN_SECONDS * MOTION_FPS)
+        return [Motion.still(frames, at=portrait.rest) for portrait in portraits], TURN_SECONDS
     people = list(zip(plan.parts, portraits, range(options.seed, options.seed + len(portraits)),
                       strict=True))  # fmt: skip
     carried = {
@@ -203,28 +232,48 @@ def _carried(part: Part, options: Options, report: Progress) -> Driver:
 
 
 def _watched(
-    frames: Iterator[Frame], count: int, report: Progress, clock: "_Clock",
+    frames: Iterator[Frame], part: range, report: Progress, clock: "_Clock",
     size: list[tuple[int, int]],
 ) -> Iterator[Frame]:  # fmt: skip
-    """The frames on their way to the encoder; notes their size and when the first is ready."""
-    for i, frame in enumerate(frames):
-        if i == 0:
+    """The frames on their way to the encoder; notes their size and when the first is ready.
+
+    part: where in all the frames of the run these begin, and where the run ends.
+    """
+    for i, frame in enumerate(frames, part.start):
+        if i == part.start:
             size.append((frame.shape[1], frame.shape[0]))
-            clock.laps["first_frame"] = time.perf_counter() - clock.start
+            clock.laps.setdefault("first_frame", time.perf_counter() - clock.start)
         yield frame
-        report("render", i + 1, count)
+        report("render", i + 1, part.stop)
+
+
+@contextmanager
+def _all_or_none() -> Iterator[list[Path]]:
+    """A list of what a run has made, all of which goes when the run fails."""
+    made: list[Path] = []
+    try:
+        yield made
+    except BaseException:
+        for path in made:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        raise
 
 
 def _record(
-    plan: Plan, timings: dict[str, float], scores: dict[str, float | None], notes: tuple[str, ...]
-) -> Sidecar:
-    options = asdict(plan.options)
+    plan: Plan,
+    result: Path,
+    views: Sequence[float],
+    timings: dict[str, float],
+    scores: dict[str, float | None],
+    notes: tuple[str, ...],
+) -> Sidecar:  # fmt: skip
+    options = asdict(plan.options) | {"views": list(views)}
     seed = options.pop("seed")
     options["fps"] = str(plan.fps)
     options |= recorded_parts(plan.parts)
     options["libraries"] = {name: version(name) for name in LIBRARIES}
     inputs = {role: file_record(path) for role, path in plan.inputs}
-    return Sidecar(__version__, "animate", seed, inputs, file_record(plan.result), options, timings,
+    return Sidecar(__version__, "animate", seed, inputs, file_record(result), options, timings,
                    scores, notes)  # fmt: skip
 
 

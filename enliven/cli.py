@@ -79,6 +79,10 @@ Expression = Annotated[float | None, typer.Option(metavar="0..2",
 Still = Annotated[bool, typer.Option("--still", help="Keep the head still; it still blinks.")]
 Reference = Annotated[str | None, typer.Option(metavar="neutral|first",
     help="What in the driver matches the photo: a relaxed face, or its first frame.")]  # fmt: skip
+Views = Annotated[str | None, typer.Option(metavar="A,B,...",
+    help="Cameras round the person, degrees, as -30,0,30: a video each, and one.")]  # fmt: skip
+Turntable = Annotated[bool, typer.Option("--turntable",
+    help="The person turns to both sides; needs no driver.")]  # fmt: skip
 NoMark = Annotated[bool, typer.Option("--no-disclosure",
     help="Do not mark the video as machine-made in its metadata.")]  # fmt: skip
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, write nothing.")]
@@ -90,6 +94,7 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "fps": (Fps, None), "size": (Size, None), "crop": (Crop, False),
     "transparent": (Transparent, False), "head_motion": (HeadMotion, None), "mouth": (Mouth, None),
     "expression": (Expression, None), "still": (Still, False), "reference": (Reference, None),
+    "views": (Views, None), "turntable": (Turntable, False),
     "no_disclosure": (NoMark, False), "overwrite": (Overwrite, False), "dry_run": (DryRun, False),
     "as_json": (Json, False), "quiet": (Quiet, False), "debug": (Debug, False),
 }  # fmt: skip
@@ -256,6 +261,7 @@ def _animate(
         boxes = [_box(text) for text in shared.pop("face_box") or ()]
         given = people | {"face": shared.pop("face"), "face_box": boxes}
         parts = [Part(**part) for part in _by_person(order, given)]
+        shared["views"] = _views(shared["views"])
         chosen = Options(disclose=marked, **_given(**shared, **options))
         plan = plan_animation(named[0], parts, output=output, overwrite=overwrite, options=chosen)
         if dry_run:
@@ -266,7 +272,8 @@ def _animate(
 
         done = perform(plan, overwrite=overwrite, progress=log.progress)
         log.result(done.path, sidecar=str(done.sidecar), frames=done.frames, fps=float(done.fps),
-                   size=done.size, timings=done.timings, notes=list(done.notes))  # fmt: skip
+                   size=done.size, timings=done.timings, notes=list(done.notes),
+                   views=[str(path) for path in done.views])  # fmt: skip
 
 
 def _by_person(order: list[str], given: dict[str, list[Any] | None]) -> list[dict[str, Any]]:
@@ -307,6 +314,14 @@ def _box(text: str | None) -> tuple[float, ...] | None:
     if len(numbers) != 4:
         raise BadOption(f'--face-box is "{text}"; give x,y,width,height in px, e.g. 120,80,200,240')
     return numbers
+
+
+def _views(text: str | None) -> tuple[float, ...] | None:
+    try:
+        return None if text is None else tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise BadOption(f'--views is "{text}"; give degrees with commas between them, such as '
+                        "-30,-15,0,15,30") from None  # fmt: skip
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from enliven.media.write import check_target
 from enliven.motion.generator import SpeechOptions
 from enliven.provenance import sidecar_path
 from enliven.render.renderer import RenderOptions
+from enliven.render.views import check_views
 from enliven.types import MOTION_FPS
 
 FaceBox = tuple[float, float, float, float]
@@ -35,6 +36,9 @@ class Options:
     blink_rate: blinks a minute; None: as people do.  Speech only.
     still: no head movement at all; the mouth goes on speaking, the eyes blinking.
     disclose: mark the video as made by a machine, in its metadata.
+    views: cameras that go round the person, degrees; the person turns to image right in positive
+        ones.  Each makes a video of its own, and the result shows all of them side by side.
+    turntable: turn the person smoothly to both sides; without a driver, once, and else still.
     """
 
     fps: str | float | None = None
@@ -49,8 +53,13 @@ class Options:
     blink_rate: float | None = None
     still: bool = False
     disclose: bool = True
+    views: tuple[float, ...] = ()
+    turntable: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "views", check_views(self.views))
+        if self.views and self.turntable:
+            raise BadOption("views stand still and a turntable turns; choose one")
         # what the stages will be given, made now so that a bad value costs no waiting
         self.drawing()
         self.strength()
@@ -121,7 +130,14 @@ class Plan:
     @property
     def result(self) -> Path:
         """What will be there: the output, or the folder that a `folder/%05d.png` fills."""
-        return self.output.parent if "%" in self.output.name else self.output
+        return finished(self.output)
+
+    @property
+    def videos(self) -> list[tuple[Path, tuple[float, ...]]]:
+        """Every video to make, and its views; the result is the last."""
+        views = self.options.views
+        each = [(view_path(self.output, v), (v,)) for v in views] if len(views) > 1 else []
+        return [*each, (self.output, views)]
 
     @property
     def inputs(self) -> list[tuple[str, Path]]:
@@ -147,7 +163,7 @@ def plan_animation(
     Raises BadMedia, BadOption, OutputError, OutputExists.
     """
     drivers = [path for part in parts for path in part.inputs.values()]
-    if not drivers:
+    if not drivers and not options.turntable:
         raise BadOption("nothing drives the face; give a sound, a video or a motion")
     image = input_file(image)
     for path in drivers:
@@ -161,18 +177,32 @@ def plan_animation(
         sounds.append(part.inputs["video"] if heard else part.inputs.get("audio"))
         rates += [infos["video"].fps] if "video" in infos else []
     rate = options.fps or (rates[0] if rates else None) or MOTION_FPS
-    target = Path(output) if output is not None else default_output(image, drivers[0])
+    target = Path(output) if output is not None else default_output(image, *drivers[:1])
     plan = Plan(image, tuple(parts), tuple(sounds), target, frame_rate(rate), max(lengths),
                 options)  # fmt: skip
     inputs = [file for _, file in plan.inputs]
-    check_target(target, overwrite=overwrite, inputs=inputs)
-    check_output(sidecar_path(target), overwrite=overwrite, inputs=inputs)
+    for path, _ in plan.videos:
+        check_target(path, overwrite=overwrite, inputs=inputs)
+        check_output(sidecar_path(path), overwrite=overwrite, inputs=inputs)
     return plan
 
 
-def default_output(image: Path, driven_by: Path) -> Path:
+def default_output(image: Path, driven_by: Path = Path("turntable")) -> Path:
     """Next to the image: `ada.jpg` and `hello.wav` make `ada--hello.mp4`."""
     return image.with_name(f"{image.stem}--{driven_by.stem}.mp4")
+
+
+def finished(output: Path) -> Path:
+    """What there will be of an output: itself, or the folder that a `folder/%05d.png` fills."""
+    return output.parent if "%" in output.name else output
+
+
+def view_path(output: Path, view: float) -> Path:
+    """`talk.mp4` seen from -30 degrees is `talk--view-30.mp4`, from 15 `talk--view+15.mp4`."""
+    ending = f"--view{view:+g}" if view else "--view0"
+    if "%" in output.name:  # folder/%05d.png
+        return output.parent.with_name(output.parent.name + ending) / output.name
+    return output.with_name(f"{output.stem}{ending}{output.suffix}")
 
 
 def recorded_parts(parts: Sequence[Part]) -> dict[str, Any]:

@@ -63,6 +63,20 @@ def turned(renderer, yaw):
     return values
 
 
+class Unpainted:
+    """Neither folds nor light of their own."""
+
+    @staticmethod
+    def applied(person, face, *_):
+        return person, face, None
+
+
+def unlit(portrait, options=RenderOptions()):
+    renderer = Renderer(portrait, options)
+    renderer.paint = Unpainted()
+    return renderer
+
+
 def photographed(renderer, yaw):
     """The portrait that a camera would take of the person after a turn."""
     values = turned(renderer, yaw)
@@ -71,7 +85,7 @@ def photographed(renderer, yaw):
     places = project(camera, pose.focal_px, pose.centre_px)
     eyes = camera[[33, 263], 2].mean()
     depth = pose.focal_px * (camera[:, 2] / eyes - 1)
-    clear = Renderer(renderer.portrait, RenderOptions(transparent=True)).frame(values)
+    clear = unlit(renderer.portrait, RenderOptions(transparent=True)).frame(values)
     return replace(renderer.portrait, image=np.ascontiguousarray(clear[..., :3]),
                    mask=np.ascontiguousarray(clear[..., 3]), rotation=pose.rotation,
                    landmarks=np.column_stack([places, depth]).astype(np.float32),
@@ -97,10 +111,10 @@ def test_a_symmetric_photo_is_its_own_mirror_image(symmetric):
 
 def test_a_side_view_of_a_symmetric_face_turned_back_is_completed(symmetric):
     front = Renderer(symmetric)
-    side = Renderer(photographed(front, -28))
+    side = unlit(photographed(front, -28))
     values = turned(side, 28)
     completed = side.frame(values)
-    plain = Renderer(side.portrait)
+    plain = unlit(side.portrait)
     mirror = plain.person.mirror
     plain.person = replace(plain.person, mirror=replace(mirror, picture=0 * mirror.picture))
     smeared = plain.frame(values)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from enliven.geometry import unproject
 from enliven.render.face import Face, smooth_step
 from enliven.render.fold import invert_visible, turn_direction
+from enliven.render.light import Painted
 from enliven.render.mesh import FACE_OVAL, LEFT_EYE, RIGHT_EYE, interpolation, nearest_first
 from enliven.render.opening import pixel_map
 from enliven.render.warp import Grid, Pose, Sheet, make_sheet
@@ -153,14 +154,23 @@ def _inside(landmarks: NDArray, shape: tuple[int, ...], iod_px: float) -> NDArra
     return np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, 3) / iod_px, np.float32)
 
 
-def draw_mirror(mirror: Mirror, output: NDArray[np.uint8], cover: NDArray[np.float32],
-                back: NDArray[np.float32], grid: Grid, weights: NDArray,
-                pose: Pose) -> None:  # fmt: skip
+def draw_mirror(
+    mirror: Mirror,
+    output: NDArray[np.uint8],
+    cover: NDArray[np.float32],
+    back: NDArray[np.float32],
+    source: NDArray[np.float32],
+    grid: Grid,
+    weights: NDArray,
+    pose: Pose,
+    painted: Painted | None,
+) -> None:
     """Blend the mirror image into the drawn region where it knows the skin better.
 
     output: (h, w, 3) the region that grid covers.  cover: (h, w) of the person, which grows where
-    the mirror image is drawn.
-    back: (R, C, 2) px on grid, how the photo was sampled for the output.
+    the mirror image is drawn.  back: (R, C, 2) px on grid, how the photo was sampled for the
+    output; source: (h, w, 2) px the same, counted from the region's corner.
+    painted: what the photo was painted with.
     """
     turn = np.arccos(np.clip((np.trace(pose.rotation @ mirror.rest.T) - 1) / 2, -1, 1))
     if turn < LEAST_TURN:
@@ -182,9 +192,15 @@ def draw_mirror(mirror: Mirror, output: NDArray[np.uint8], cover: NDArray[np.flo
     share = cv2.GaussianBlur(share, (0, 0), 1.0)
     if share.max() < 0.01:
         return
-    source = target.to_pixels(found) + pixel_map(target)
-    drawn = cv2.remap(mirror.picture, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+    mirrored = target.to_pixels(found) + pixel_map(target)
+    drawn = cv2.remap(
+        mirror.picture, mirrored, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT
+    )
     here = slice(y0 - grid.y, y1 - grid.y), slice(x0 - grid.x, x1 - grid.x)
+    if painted is not None:
+        at = source[here] + (np.array([grid.x, grid.y]) - painted.corner).astype(np.float32)
+        drawn[..., :3] *= cv2.remap(painted.gain, at, None, cv2.INTER_LINEAR,
+                                    borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
     mix = target.to_pixels(share) * np.clip(drawn[..., 3], 0, 1)
     cover[here] += mix * (1 - cover[here])
     patch = output[here]

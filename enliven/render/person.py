@@ -10,9 +10,11 @@ from enliven.geometry import CAMERA_DISTANCE, project
 from enliven.render.face import Face, cut_sheet
 from enliven.render.fold import invert_visible, turn_direction
 from enliven.render.layers import face_cover
+from enliven.render.light import Painted
 from enliven.render.matte import Layers, cut_layers
 from enliven.render.mesh import CHIN, FOREHEAD
 from enliven.render.mirror import Mirror, draw_mirror, mirror_face
+from enliven.render.torso import Torso, build_torso
 from enliven.render.warp import Grid, Pose, Sheet
 from enliven.types import INDEX, Portrait
 
@@ -47,6 +49,7 @@ class Person:
     pixels: NDArray[np.float32]
     rest: NDArray[np.float64]
     mirror: Mirror
+    torso: Torso
 
 
 def cut_person(portrait: Portrait, face: Face, landmarks: NDArray) -> Person:
@@ -56,8 +59,9 @@ def cut_person(portrait: Portrait, face: Face, landmarks: NDArray) -> Person:
     layers = cut_layers(portrait.image[y0:y1, x0:x1], mask[y0:y1, x0:x1], face.iod_px)
     skin = cut_sheet(face, Grid.over(region, SKIN_STEP * face.iod_px), region)
     y, x = np.mgrid[0 : y1 - y0, 0 : x1 - x0].astype(np.float32)
+    torso = build_torso(skin, face, portrait.mask.shape[0])
     return Person(region, mask, layers, skin, np.dstack([x, y]), portrait.rotation,
-                  mirror_face(face, mask))  # fmt: skip
+                  mirror_face(face, mask), torso)  # fmt: skip
 
 
 def body_shift(portrait: Portrait, values: NDArray, pose: Pose) -> NDArray[np.float32]:
@@ -71,14 +75,17 @@ def body_shift(portrait: Portrait, values: NDArray, pose: Pose) -> NDArray[np.fl
 
 
 def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pose: Pose,
-                body_px: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # fmt: skip
-    """Draw onto the output.
+                body_px: NDArray, painted: Painted | None = None,
+                ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # fmt: skip
+    """Draw onto the output.  painted: what is on the person's skin already.
 
     Returns of the region the person's cover (h, w), 0 to 1, and the pixels (h, w, 2) of the photo
     that are shown, counted from the region's corner.
     """
     x0, y0, x1, y1 = person.region
     forward = person.skin.displacement(weights, pose, body_px)
+    if any(pose.torso):
+        forward = forward + person.torso.displacement(pose.torso)
     towards = turn_direction(pose.rotation, person.rest)
     grid = person.skin.grid
     back = invert_visible(forward, grid, grid, towards)
@@ -90,5 +97,6 @@ def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pos
     shown = cv2.multiply(cv2.merge([1 - cover] * 3), person.layers.background)
     colour = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)
     output[y0:y1, x0:x1] = cv2.add(colour, shown, dtype=cv2.CV_8U)
-    draw_mirror(person.mirror, output[y0:y1, x0:x1], cover, back, grid, weights, pose)
+    draw_mirror(person.mirror, output[y0:y1, x0:x1], cover, back, source, grid, weights, pose,
+                painted)  # fmt: skip
     return cover, source

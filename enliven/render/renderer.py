@@ -119,7 +119,7 @@ class Renderer:
         turn = pose.rotation @ self.portrait.rotation.T
         skin = skin_weights(weights)
         person, face, gain = self.paint.applied(self.person, self.face, weights, turn)
-        cover, shown = draw_person(person, output, skin, pose, body_px)
+        cover, shown = draw_person(person, output, skin, pose, body_px, gain)
         self._draw_mouth(output, face, skin, pose, body_px)
         x0, y0, _, _ = self.person.region
         for eye in self.eyes:
@@ -135,8 +135,9 @@ class Renderer:
         turn = turn @ rotation_from_vector(rest[group_slice("head")]).T
         shift = (values - rest)[group_slice("translation")]
         turn = self.turn_limits.applied(turn)
+        across, down, roll = (values - rest)[group_slice("body")][:3].tolist()
         return Pose(turn @ portrait.rotation, portrait.translation + shift, portrait.focal_px,
-                    portrait.centre_px)  # fmt: skip
+                    portrait.centre_px, (across, down, roll))  # fmt: skip
 
     def _draw_mouth(self, output: NDArray[np.uint8], face: Face, weights: NDArray, pose: Pose,
                     body_px: NDArray) -> None:  # fmt: skip

@@ -31,6 +31,10 @@ class TurnLimits:
             return turn
         return rotation_from_angles(bent[0], bent[1], float(roll))
 
+    def shown(self, yaw: float) -> float:
+        """What becomes of a yaw away from the photo, radians."""
+        return _bend(yaw, *self.limits[0])
+
 
 def _bend(angle: float, below: float, above: float) -> float:
     limit = above if angle >= 0 else below

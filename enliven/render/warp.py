@@ -69,6 +69,7 @@ class Pose:
     translation: NDArray[np.float64]  # (3,) IOD, absolute
     focal_px: float
     centre_px: NDArray[np.float64]
+    torso: tuple[float, float, float] = (0.0, 0.0, 0.0)  # turn of the body, rotation vector
 
 
 @dataclass(frozen=True)
