@@ -30,16 +30,18 @@ TONGUE = EXPRESSION.index("tongueOut")
 UPPER_EDGE, LOWER_EDGE = 0.012, 0.013
 UPPER_BEHIND, LOWER_BEHIND = 0.045, 0.070  # the middle of the rows behind the seam, IOD
 BITE_TILT = 0.14  # rad; the rows rise towards the back
-JAW_SHARE = 0.90  # of the lower lip's way with the jaw that the lower teeth go
+JAW_SHARE = 0.94  # of the lower lip's way with the jaw that the lower teeth go
+LIPS_FIRST = 0.05  # jawOpen of which half reaches the teeth
 JAW_TURN = 0.32  # rad that a full jawOpen turns the lower row
 MOST_ASIDE = 0.6  # sideways slope of sight at which half of it counts: cheeks close the view
 THROAT = 0.62  # IOD behind the lips
 # Light falls in through the lips: at depth z it is 1 / (1 + (z / (REACH (gap + LEAST_GAP)))^2).
 LIGHT_REACH, LEAST_GAP = 1.4, 0.06
-SHADOW = 0.75  # how much of what lies behind the lips' inner side gives way to it at the rims
+SHADOW = 0.9  # how much of what lies behind the lips' inner side gives way to it at the rims
 OWN_SHADOW = np.array([0.50, 0.62, 0.60], np.float32)  # of light the lips keep out, R G B
 TYPICAL_SKIN = np.array([1.0, 0.76, 0.64])  # under white light
 BOUNCE = np.array([0.22, -0.10, -0.12], np.float32)  # shade inside is red from the flesh around
+EDGE_BLUR, DRAWN_BLUR = (0.5, 3.0), 0.6  # px, of photos and of what is drawn
 OWN_FADE = 0.08  # IOD of lip motion over which the photo's own mouth gives way to the drawn one
 
 
@@ -69,6 +71,12 @@ class Mouth:
     lips_at: NDArray[np.float64]  # (4, 3)
     width: float
     from_photo: NDArray[np.float32] | None  # see `lifted_interior`
+    blur_px: float  # of the photo's own edges
+
+    @property
+    def rim_px(self) -> float:
+        """Width of an edge as soft as the photo's."""
+        return max(1.0, 1.7 * self.blur_px)
 
 
 def build_mouth(face: Face, slit: Slit, rest: NDArray) -> Mouth:
@@ -89,6 +97,7 @@ def build_mouth(face: Face, slit: Slit, rest: NDArray) -> Mouth:
     gum = flesh(0.8 * np.array([0.92, 0.58, 0.60]) * skin, skin)
     tongue = flesh(np.array([1.0, 0.80, 0.84]) * skin, skin)
     dark = flesh(np.array([0.50, 0.22, 0.24]) * skin, skin)
+    inner = 0.25 * np.array([0.55, 0.38, 0.40]) * skin + 0.45 * lip_colour(face)
     scale = float(np.clip(width / 0.50, 0.85, 1.15))
     px_per_iod = 1.4 * face.iod_px
     mouth = Mouth(
@@ -97,10 +106,11 @@ def build_mouth(face: Face, slit: Slit, rest: NDArray) -> Mouth:
         paint_row(False, 0.92 * tooth, gum, scale, px_per_iod),
         UPPER_EDGE, LOWER_EDGE,
         dark.astype(np.float32), tongue.astype(np.float32),
-        (np.array([0.52, 0.46, 0.46]) * lip_colour(face)).astype(np.float32),
+        inner.astype(np.float32),
         (0.35 * light * (skin + 2 * skin.max()) / 3).astype(np.float32),
         JAW_SHARE * face.basis[jaw][:, LOWER_LIP_INNER[5]], rest[jaw].astype(np.float64),
         face.basis[:, marks].copy(), face.head[marks].copy(), width, lifted_interior(face, slit),
+        edge_blur(face),
     )  # fmt: skip
     return _with_own_teeth(mouth, face, slit, skin)
 
@@ -163,7 +173,22 @@ def tooth_colour(skin: NDArray, light: float) -> NDArray[np.float64]:
     tint = skin / np.maximum(skin.max(), 1) / TYPICAL_SKIN
     ivory = np.array([214, 200, 178]) * light * (tint / tint.max()) ** 0.8
     bounced = skin * np.array([0.98, 1.12, 1.18])
-    return flesh(np.clip(0.52 * ivory + 0.42 * bounced, 0, 230), skin)
+    return flesh(np.clip(0.55 * ivory + 0.46 * bounced, 0, 235), skin)
+
+
+def edge_blur(face: Face) -> float:
+    """Standard deviation of the blur of the sharper edges of a face, px.
+
+    Blurring an edge of deviation s by another of 1 makes its slope less by sqrt(1 + 1 / s^2).
+    """
+    low, high = face.landmarks.min(0).astype(int), face.landmarks.max(0).astype(int)
+    part = face.image[max(low[1], 0) : high[1], max(low[0], 0) : high[0]]
+    grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    before, after = (cv2.magnitude(cv2.Sobel(g, -1, 1, 0), cv2.Sobel(g, -1, 0, 1))
+                     for g in (grey, cv2.GaussianBlur(grey, (0, 0), 1.0)))  # fmt: skip
+    edges = before >= np.percentile(before, 98)
+    ratio = float(np.percentile(before[edges] / np.maximum(after[edges], 1), 75))
+    return float(np.clip(1 / max(ratio**2 - 1, 1e-2) ** 0.5, *EDGE_BLUR))
 
 
 def flesh(colour: NDArray, skin: NDArray) -> NDArray[np.float64]:
@@ -253,6 +278,8 @@ def _row_frame(mouth: Mouth, upper: bool, weights: NDArray) -> RowFrame:
         origin, angle = np.array([0, mouth.upper_edge, UPPER_BEHIND]), BITE_TILT
     else:
         jaw = weights[list(JAW)] + mouth.jaw_at_rest
+        # a small opening is more the lips' doing than the jaw's
+        jaw = jaw * max(float(jaw[0]), 0.0) / (max(float(jaw[0]), 0.0) + LIPS_FIRST)
         origin = mouth.axes @ (jaw @ mouth.jaw_fields) + [0, mouth.lower_edge, LOWER_BEHIND]
         angle = BITE_TILT + JAW_TURN * float(jaw[0])
     cos, sin = np.cos(angle), np.sin(angle)
@@ -311,6 +338,9 @@ def draw_mouth(mouth: Mouth, pose: Pose, corner: NDArray, weights: NDArray,
     lips, gap, front = _lips(mouth, weights)
     drawn = _draw_inside(mouth, look(mouth.seam, mouth.axes, pose, corner + np.array([x0, y0])),
                          (height, width), weights, _light(gap, front))  # fmt: skip
+    if mouth.blur_px > DRAWN_BLUR:
+        more = (mouth.blur_px**2 - DRAWN_BLUR**2) ** 0.5
+        drawn = cv2.GaussianBlur(drawn, (0, 0), more, borderType=cv2.BORDER_REPLICATE)
     drawn += np.float32(SHADOW) * dark[..., None] * (mouth.inner_lip - drawn)
     moved = float(np.abs(lips - mouth.lips_at).max())
     if mouth.from_photo is not None and moved < OWN_FADE:
@@ -335,7 +365,8 @@ def _draw_inside(mouth: Mouth, view: View, shape: tuple[int, int], weights: NDAr
     canvas[:] = mouth.dark * light(np.array(THROAT, np.float32))
     tongue = see_tongue(on_jaw, float(weights[TONGUE]), float(abs(view.to_plane[0, 0])))
     lit = tongue.shade * light(tongue.depth + np.float32(jaw.origin[2])) ** 1.4
-    colour = lit[:, None] * mouth.tongue + (tongue.gleam * lit)[:, None] * mouth.wet
+    lit = lit[:, None] * (1 + (1 - lit[:, None]) * BOUNCE)
+    colour = lit * (mouth.tongue + tongue.gleam[:, None] * mouth.wet)
     _over(canvas, colour.reshape(*shape, 3), tongue.alpha.reshape(shape))
     for row, rays, frame in ((mouth.lower, on_jaw, jaw), (mouth.upper, on_skull, skull)):
         seen, depth = row.see(rays, shape)
@@ -358,4 +389,4 @@ def lip_shadow(cover: NDArray, iod_px: float) -> NDArray[np.float32]:
     drop = max(1, round(0.03 * iod_px))
     above[drop:] = near[:-drop]
     # light comes from above: the upper lip keeps out more of it than the lower one
-    return np.clip(np.maximum(0.75 * near, 0.9 * above), 0, 1) ** 1.5
+    return np.clip(np.maximum(0.8 * near, 0.9 * above), 0, 1) ** 1.2

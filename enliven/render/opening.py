@@ -160,10 +160,11 @@ class Skin:
 
 def draw_skin(slit: Slit, face: Face, where: Place, weights: NDArray, pose: Pose,
               body_px: NDArray, pictures: tuple[NDArray, NDArray] | None = None,
-              ) -> Skin:  # fmt: skip
+              soft_px: float = 1.0) -> Skin:  # fmt: skip
     """Resample both sheets for channel weights (52,) at a pose.
 
     pictures: what the upper and the lower sheet show over side_box; the photo by default.
+    soft_px: width of the rims' edges.
     """
     drawn = []
     near = np.ones(slit.window.shape, np.float32)
@@ -181,7 +182,7 @@ def draw_skin(slit: Slit, face: Face, where: Place, weights: NDArray, pose: Pose
         picture, at = (face.image, source) if pictures is None else (pictures[i], local)
         colour = cv2.remap(picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         distance = cv2.remap(side, local, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        drawn += [colour.astype(np.float32), np.clip(0.5 + overlap - distance, 0, 1)]
+        drawn += [colour.astype(np.float32), np.clip(0.5 + (overlap - distance) / soft_px, 0, 1)]
     return Skin(drawn[0], drawn[2], drawn[1], drawn[3], near)
 
 

@@ -148,7 +148,7 @@ class Renderer:
             return
         parted = parting(self.mouth, weights)
         shown = self.lips.pictures(slit, face.image, parted) if parted else None
-        skin = draw_skin(slit, face, where, weights, pose, body_px, shown)
+        skin = draw_skin(slit, face, where, weights, pose, body_px, shown, self.mouth.rim_px)
         cover = skin.upper_cover + (1 - skin.upper_cover) * skin.lower_cover
         corner = np.array([where.x0, where.y0])
 

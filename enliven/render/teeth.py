@@ -128,7 +128,7 @@ def _painted(upper: bool, along: NDArray, v: NDArray, tooth: NDArray, gum: NDArr
     rounded = edge + np.where(which < 3, 0.9, 0.5) * np.abs(u) ** 5
 
     # crowns bulge: their flanks and necks turn away from the light; between them a soft line
-    flank = 1 - 0.13 * np.abs(u) ** 3 - 0.16 * np.clip((np.abs(u) - 0.9) / 0.1, 0, 1)
+    flank = 1 - 0.13 * np.abs(u) ** 3 - 0.12 * np.clip((np.abs(u) - 0.88) / 0.12, 0, 1)
     body = 1 - 0.16 * np.clip((share - 0.6) / 0.4, 0, 1) - 0.10 * np.clip(1 - share / 0.15, 0, 1)
     warm = np.array([1.0, 0.975, 0.92], np.float32) ** share[..., None]
     crown = tooth * warm * (flank * body)[..., None]
