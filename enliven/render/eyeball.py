@@ -223,17 +223,22 @@ def draw_eyeball(eye: Eyeball, where: NDArray[np.float32], gaze: NDArray) -> NDA
     """The eyeball (h, w, 3) at window pixels `where` (h, w, 2) of the photo, looking at `gaze`."""
     radius = IRIS_DISTANCE * eye.scale
     turn = eye.rotation @ turn_between(look(gaze), look(eye.gaze)) @ eye.rotation.T
-    offset = (where - eye.centre.astype(np.float32)) * np.float32(1 / radius)
-    depth = -np.sqrt(np.maximum(1 - (offset * offset).sum(-1), 0))
-    t = turn.astype(np.float32)
-    source = offset @ t[:2, :2].T + depth[..., None] * t[:2, 2]
-    source = source * np.float32(radius) + eye.centre.astype(np.float32)
+    x, y = cv2.split(where)
+    left, top = (np.float32(v / radius) for v in eye.centre)
+    u, v = x * np.float32(1 / radius) - left, y * np.float32(1 / radius) - top
+    depth = np.sqrt(np.maximum(1 - u * u - v * v, 0))
+    t = (turn[:2] * radius).astype(np.float32)
+    column, row = (np.asarray(u * r[0] + v * r[1] - depth * r[2] + np.float32(c), np.float32)
+                   for r, c in zip(t, eye.centre, strict=True))  # fmt: skip
     drawn = cv2.remap(eye.white, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    iris = cv2.remap(eye.iris, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
-    drawn = drawn * (1 - iris[..., 3:]) + iris[..., :3]
+    iris = cv2.remap(eye.iris, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    bare = 1 - cv2.extractChannel(iris, 3)
+    drawn = cv2.add(cv2.multiply(drawn, cv2.merge([bare, bare, bare])),
+                    cv2.cvtColor(iris, cv2.COLOR_RGBA2RGB))  # fmt: skip
     if eye.highlight is not None:
         ahead = eye.rotation @ (look(gaze) - look(eye.gaze))
-        shift = HIGHLIGHT_FOLLOWS * radius * ahead[:2]
-        drawn += cv2.remap(eye.highlight, where - shift.astype(np.float32), None, cv2.INTER_LINEAR,
-                           borderMode=cv2.BORDER_CONSTANT)  # fmt: skip
+        shift = (HIGHLIGHT_FOLLOWS * radius * ahead[:2]).astype(np.float32)
+        spot = cv2.remap(eye.highlight, x - shift[0], y - shift[1], cv2.INTER_LINEAR,
+                         borderMode=cv2.BORDER_CONSTANT)  # fmt: skip
+        drawn = cv2.add(drawn, spot)
     return drawn

@@ -48,7 +48,7 @@ class Lids:
 
     box: x0, y0, x1, y1 px of the window in the photo.  upper, lower, crease: (n,) px across.
     lens: (n,) 1 along the eye, 0 well beyond its corners; inner: 0 from the corners on.
-    moves: (52, 2, n, 2) px along and across that each channel moves the upper and lower rim.
+    moves: (52, 2, 2, n) px along and across that each channel moves the upper and lower rim.
     photo: (h, w, 3) uint8.  skin: (h, w, 3) float32, the lid without lashes, going on above the
     crease.  window: (h, w) 0..1, where the eye is drawn; corners: (4, 3) around it, head
     coordinates.
@@ -72,6 +72,11 @@ class Lids:
     def opening(self) -> float:
         """Widest opening in the photo, px; at least a pixel."""
         return max(1.0, float((self.lower - self.upper).max()))
+
+    @property
+    def reach(self) -> float:
+        """How far along the eye, px from its middle, lids can change anything."""
+        return float(np.flatnonzero(self.lens).max() + self.start + 1)
 
     def table(self, a: NDArray, curve: NDArray) -> NDArray[np.float32]:
         """A curve at places along the eye."""
@@ -127,8 +132,8 @@ def cut_lids(face: Face, skin: Sheet, opening: Opening) -> Lids:
     upper, lower, crease, lens, inner = tables
     lids = Lids(
         box, frame, float(start), upper, lower, crease, lens, smooth_step(inner),
-        np.stack(moves, 1).astype(np.float32), photo, photo.astype(np.float32),
-        window.astype(np.float32), _head_corners(face, opening, box),
+        np.ascontiguousarray(np.moveaxis(np.stack(moves, 1), 3, 2), np.float32), photo,
+        photo.astype(np.float32), window.astype(np.float32), _head_corners(face, opening, box),
     )  # fmt: skip
     return replace(lids, skin=_lid_skin(lids, local, brow_px, iod))
 
@@ -257,7 +262,7 @@ def _lid_skin(lids: Lids, local: NDArray[np.float32], brow_px: float,
 
 
 def lash_layer(lids: Lids, bare: NDArray[np.float32], iod: float) -> NDArray[np.float32]:
-    """Lashes (h, w, 3) as the factor that makes the photo of bare lid and eyeball (h, w, 3)."""
+    """Lashes (h, w, 3) as the share of light that makes the photo of bare lid and eyeball."""
     local = _local(lids.frame, lids.box)
     upper = lids.table(local[..., 0], lids.upper)
     above = upper - local[..., 1]
@@ -267,25 +272,30 @@ def lash_layer(lids: Lids, bare: NDArray[np.float32], iod: float) -> NDArray[np.
     ratio += smooth_step(-above / (0.006 * iod))[..., None] * (np.minimum(even, 1) - ratio)
     share = smooth_step((above + LASH_ROOT * iod) / (0.006 * iod))
     share = share * (1 - smooth_step((above - LASH_HEIGHT * iod) / (0.02 * iod)))
-    return (1 + (ratio - 1) * share[..., None]).astype(np.float32)
+    return ((ratio - 1) * share[..., None]).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class LidPose:
-    """Where the lids are in one frame: tables (n,) px, and how far the eye is shut, 0 to 1."""
+    """Where the lids are in one frame: tables (n,) px, and how far the eye is shut, 0 to 1.
+
+    crease_px, lower_px, moved_px: farthest that the crease, the lower rim, any rim has moved.
+    """
 
     upper: NDArray[np.float32]
     lower: NDArray[np.float32]
     crease: NDArray[np.float32]
     shut: float
+    crease_px: float
+    lower_px: float
     moved_px: float
 
 
 def pose_lids(lids: Lids, weights: NDArray[np.float32]) -> LidPose:
     """Lids for changes of the channels (52,) from rest; they meet, and never cross."""
-    moved = np.tensordot(weights, lids.moves, 1)
+    moved = (weights @ lids.moves.reshape(len(weights), -1)).reshape(lids.moves.shape[1:])
     at = np.arange(len(lids.upper), dtype=np.float32)
-    rims = [np.interp(at - SLIDE * move[:, 0] * lids.inner, at, rim) + move[:, 1]
+    rims = [np.interp(at - SLIDE * move[0] * lids.inner, at, rim) + move[1]
             for rim, move in zip((lids.upper, lids.lower), moved, strict=True)]  # fmt: skip
     rest = lids.lower - lids.upper
     gap = rims[1] - rims[0]
@@ -297,6 +307,6 @@ def pose_lids(lids: Lids, weights: NDArray[np.float32]) -> LidPose:
     travel = upper - lids.upper
     # the crease deepens a little as the lid comes down and gives way as it goes up
     crease = lids.crease + np.where(travel > 0, 0.10, 1.0) * travel
-    changed = max(float(np.abs(travel).max()), float(np.abs(lower - lids.lower).max()))
+    moved_px = [float(np.abs(m).max()) for m in (crease - lids.crease, lower - lids.lower, travel)]
     return LidPose(upper.astype(np.float32), lower.astype(np.float32), crease.astype(np.float32),
-                   shut, changed)  # fmt: skip
+                   shut, moved_px[0], moved_px[1], max(moved_px))  # fmt: skip
