@@ -19,6 +19,7 @@ from enliven.render.eyeball import (
     lid_shadow,
 )
 from enliven.render.face import Face, smooth_step
+from enliven.render.glasses import Glasses
 from enliven.render.lids import (
     CREASE_EDGE,
     LID_CHANNELS,
@@ -60,11 +61,16 @@ class Eye:
     iod_px: float
 
 
-def build_eyes(face: Face, skin: Sheet, gaze: NDArray) -> list[Eye]:
-    """Both eyes of a face; skin: the sheet it is drawn with; gaze (2,): the photo's."""
-    eyes = []
+def build_eyes(face: Face, skin: Sheet, gaze: NDArray, glasses: Glasses | None) -> list[Eye]:
+    """Both eyes of a face; skin: the sheet it is drawn with; gaze (2,): the photo's.
+
+    None behind dark glasses: nobody sees whether they move.
+    """
+    eyes: list[Eye] = []
+    if glasses is not None and glasses.dark:
+        return eyes
     for opening, iris in ((LEFT_EYE, LEFT_IRIS), (RIGHT_EYE, RIGHT_IRIS)):
-        lids = cut_lids(face, skin, opening)
+        lids = cut_lids(face, skin, opening, glasses)
         ball = build_eyeball(face, lids, iris, gaze)
         eye = Eye(lids, ball, np.zeros_like(lids.skin), face.iod_px)
         still = pose_lids(lids, np.zeros(len(EXPRESSION), np.float32))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from enliven.geometry import unproject
 from enliven.render.face import Face, smooth_step
+from enliven.render.glasses import Glasses
 from enliven.render.layers import push_pull
 from enliven.render.mesh import LEFT_EYE, RIGHT_EYE, Opening, SlitFrame, slit_frame
 from enliven.render.warp import Sheet
@@ -84,10 +85,11 @@ class Lids:
         return np.interp(a, at, curve).astype(np.float32)
 
 
-def cut_lids(face: Face, skin: Sheet, opening: Opening) -> Lids:
+def cut_lids(face: Face, skin: Sheet, opening: Opening, glasses: Glasses | None) -> Lids:
     """Take the lids of an eye out of the photo.
 
     skin: the sheet that the rest of the face is drawn with; the lids add what it lacks.
+    glasses: what is drawn stays clear of their frame.
     """
     frame = slit_frame(opening, face.landmarks)
     iod = face.iod_px
@@ -130,12 +132,16 @@ def cut_lids(face: Face, skin: Sheet, opening: Opening) -> Lids:
     window = smooth_step(np.minimum(x[None], y[:, None]) / (BORDER * iod)) * smooth_step(across)
     tables = (np.asarray(t, np.float32) for t in (upper, lower, crease, lens, -beyond / 0.05))
     upper, lower, crease, lens, inner = tables
+    free = np.ones(window.shape, np.float32)
+    if glasses is not None:
+        free -= glasses.stiffness(_pixels(box), iod)
     lids = Lids(
         box, frame, float(start), upper, lower, crease, lens, smooth_step(inner),
         np.ascontiguousarray(np.moveaxis(np.stack(moves, 1), 3, 2), np.float32), photo,
-        photo.astype(np.float32), window.astype(np.float32), _head_corners(face, opening, box),
+        photo.astype(np.float32), (window * free).astype(np.float32),
+        _head_corners(face, opening, box),
     )  # fmt: skip
-    return replace(lids, skin=_lid_skin(lids, local, brow_px, iod))
+    return replace(lids, skin=_lid_skin(lids, local, free, brow_px, iod))
 
 
 def _head_corners(face: Face, opening: Opening, box: tuple[int, int, int, int]) -> NDArray:
@@ -158,9 +164,13 @@ def window_of(image: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArr
 
 def _local(frame: SlitFrame, box: tuple[int, int, int, int]) -> NDArray[np.float32]:
     """(h, w, 2) px along and across the eye of a window's pixels."""
+    return frame.to_local(_pixels(box)).astype(np.float32)
+
+
+def _pixels(box: tuple[int, int, int, int]) -> NDArray[np.float64]:
+    """(h, w, 2) px of the photo."""
     x0, y0, x1, y1 = box
-    pixels = np.dstack(np.meshgrid(np.arange(x0, x1), np.arange(y0, y1))).astype(np.float64)
-    return frame.to_local(pixels).astype(np.float32)
+    return np.dstack(np.meshgrid(np.arange(x0, x1), np.arange(y0, y1))).astype(np.float64)
 
 
 def _own_moves(face: Face, skin: Sheet, indices: tuple[int, ...], frame: SlitFrame) -> NDArray:
@@ -214,15 +224,15 @@ def _crease_height(
     return float(found * iod)
 
 
-def _lid_skin(lids: Lids, local: NDArray[np.float32], brow_px: float,
-              iod: float) -> NDArray[np.float32]:  # fmt: skip
+def _lid_skin(lids: Lids, local: NDArray[np.float32], free: NDArray[np.float32],
+              brow_px: float, iod: float) -> NDArray[np.float32]:  # fmt: skip
     """The skin of the upper lid, lashes painted out, going on evenly above the crease."""
     photo = lids.photo.astype(np.float32)
     grey = cv2.cvtColor(lids.photo, cv2.COLOR_RGB2GRAY).astype(np.float32)
     a, b = local[..., 0], local[..., 1]
     upper, crease = lids.table(a, lids.upper), lids.table(a, lids.crease)
     above, height = upper - b, np.maximum(upper - crease, 1)
-    inner = (lids.table(a, lids.lens) > 0.3) & (above > 0.02 * iod)
+    inner = (lids.table(a, lids.lens) > 0.3) & (above > 0.02 * iod) & (free > 0.5)
     band = inner & (above < 0.92 * height)
     # between lashes the brightest pixels around are skin
     size = (max(3, round(0.08 * iod)) | 1, max(3, round(0.03 * iod)) | 1)

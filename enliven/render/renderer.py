@@ -7,7 +7,7 @@ or eyeball.  Every pixel of skin is resampled from the photo exactly once.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from enliven.errors import BadOption
 from enliven.geometry import project, rotation_from_vector
 from enliven.render.eyes import build_eyes, draw_eye, lid_weights, skin_weights
 from enliven.render.face import Face, describe_face
+from enliven.render.glasses import find_glasses, stiffened
 from enliven.render.layers import head_box, reframe
 from enliven.render.lips import paint_lips, seal_line
 from enliven.render.mesh import FACE_OVAL, MOUTH, outline
@@ -79,7 +80,11 @@ class Renderer:
         self.portrait = portrait
         landmarks = seal_line(portrait.image, portrait.landmarks, portrait.iod_px)
         self.face = face = describe_face(portrait, landmarks, portrait.basis, portrait.triangles)
-        self.person = cut_person(portrait, face, landmarks)
+        person, glasses = cut_person(portrait, face, landmarks), find_glasses(face)
+        if glasses is not None:
+            stiff = stiffened(person.skin, glasses, face.iod_px)
+            person = replace(person, skin=stiff)
+        self.person = person
         self.paint = build_paint(face, self.person, portrait.rest[group_slice("expression")])
         skin, region = self.person.skin, self.person.region
         edge = outline(skin.places.reshape(-1, 2), face.landmarks[list(FACE_OVAL)])
@@ -88,7 +93,7 @@ class Renderer:
         self.mouth_slit = cut_slit(face, MOUTH, region, (0.52, 0.34, 0.70), 0.0)
         self.lips = paint_lips(face, self.mouth_slit)
         self.mouth = build_mouth(face, self.mouth_slit, portrait.rest[group_slice("expression")])
-        self.eyes = build_eyes(face, skin, portrait.rest[group_slice("gaze")])
+        self.eyes = build_eyes(face, skin, portrait.rest[group_slice("gaze")], glasses)
 
     @property
     def size(self) -> tuple[int, int]:
