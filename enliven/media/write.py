@@ -52,6 +52,11 @@ __all__ = ["Encoding", "check_target", "frames_for", "write_video"]
 
 PREVIEW_FPS = 34  # a faster preview keeps every n-th frame; browsers slow faster GIFs down
 
+# Beyond so many pixels the encoder looks at one frame at a time: what it holds back to compare
+# would take a gigabyte.  Files get larger for it, by up to twice.
+LARGE_PX = 6_000_000
+LEAN = "rc-lookahead=0:sync-lookahead=0:bframes=0:mbtree=0:ref=1:sliced-threads=1"
+
 ENCODER_THREADS = 2  # fixed, for the bytes of a file depend on it
 
 
@@ -277,6 +282,8 @@ def _add_picture(
         "prores_ks": {"profile": "4444", "alpha_bits": "16"},
         "libwebp_anim": {"quality": str(100 - encoding.quality)},
     }.get(kind.codec, {})  # fmt: skip
+    if kind.codec == "libx264" and sample.width * sample.height > LARGE_PX:
+        options["x264-params"] = LEAN
     stream: Any = output.add_stream(kind.codec, rate=fps, options=options)
     context = stream.codec_context
     stream.width, stream.height, stream.pix_fmt = sample.width, sample.height, sample.format.name

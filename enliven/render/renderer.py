@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from enliven.errors import BadOption
 from enliven.geometry import project, rotation_from_vector
+from enliven.render.alpha import straight
 from enliven.render.eyes import build_eyes, draw_eye, lid_weights, skin_weights
 from enliven.render.face import Face, describe_face
 from enliven.render.glasses import find_glasses, stiffened
@@ -107,9 +108,10 @@ class Renderer:
         if not self.options.transparent:
             return output
         x0, y0, x1, y1 = self.person.region
-        alpha = self.person.mask.copy()
-        alpha[y0:y1, x0:x1] = np.rint(255 * cover).astype(np.uint8)
-        return np.dstack([output, alpha])
+        frame = np.dstack([output, self.person.mask])
+        behind = self.person.layers.background
+        frame[y0:y1, x0:x1] = straight(output[y0:y1, x0:x1], behind, cover)
+        return frame
 
     def draw(self, values: NDArray) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """The frame (H, W, 3) and how far the person covers the moving region, (h, w) 0..1."""

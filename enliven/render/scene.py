@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from enliven.render.alpha import straight
 from enliven.render.layers import head_box, push_pull, reframe
 from enliven.render.person import moving_region
 from enliven.render.renderer import Renderer, RenderOptions, output_size, render
@@ -58,6 +59,11 @@ class Scene:
             image[figure.where] = figure.behind
             hidden = np.maximum(hidden, people[i].mask)
         self.empty = image
+        # bodies beyond their moving regions are there, too
+        whole = np.maximum.reduce([person.mask for person in people])
+        for figure in self.figures:
+            whole[figure.where] = 0
+        self.outside = whole.astype(np.float32) / 255
 
     @property
     def size(self) -> tuple[int, int]:
@@ -81,7 +87,7 @@ class Scene:
             alpha[figure.where] = cover + (1 - cover) * beneath
         if not self.options.transparent:
             return output
-        return np.dstack([output, np.rint(255 * alpha).astype(np.uint8)])
+        return straight(output, self.empty, np.maximum(alpha, self.outside))
 
 
 def _cut(portrait: Portrait) -> Figure:
