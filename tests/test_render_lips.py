@@ -7,7 +7,9 @@ import pytest
 
 from enliven.face.portrait import load_portrait
 from enliven.render.lips import cut_out
+from enliven.render.opening import draw_skin
 from enliven.render.renderer import Renderer, RenderOptions
+from enliven.types import INDEX, group_slice
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "portrait.jpg"
 
@@ -43,3 +45,16 @@ def test_cut_out_goes_on_beyond_the_border():
     assert wide.shape == (7, 9, 3)
     assert np.array_equal(wide[0, 0], image[0, 0])
     assert np.array_equal(wide[-1, -1], image[-1, -1])
+
+
+def test_a_mouth_opened_wide_shows_its_inside_everywhere(renderer):
+    """Whatever the far lip's skin would show there."""
+    values = renderer.portrait.rest.copy()
+    values[INDEX["jawOpen"]] = 1.0
+    weights = (values - renderer.portrait.rest)[group_slice("expression")].astype(np.float32)
+    pose, slit = renderer._pose(values), renderer.mouth_slit
+    where = renderer._place(slit, pose)
+    skin = draw_skin(slit, renderer.face, where, weights, pose, np.zeros(2, np.float32))
+    inside = (skin.upper_cover < 0.01) & (skin.lower_cover < 0.01)
+    assert inside.sum() > 50
+    assert skin.near[inside].min() > 0.98

@@ -148,7 +148,8 @@ def place(slit: Slit, rigid: Callable[[NDArray], NDArray], rest: NDArray,
 class Skin:
     """The skin of a slit in one frame: colour (h, w, 3) and cover (h, w) of each sheet.
 
-    near: (h, w) 0..1, where both sheets show skin from the slit's own window of the photo.
+    near: (h, w) 0..1, where what shows comes from the slit's own window of the photo, or from
+    between the sheets.
     """
 
     upper: NDArray[np.float32]
@@ -167,7 +168,6 @@ def draw_skin(slit: Slit, face: Face, where: Place, weights: NDArray, pose: Pose
     soft_px: width of the rims' edges.
     """
     drawn = []
-    near = np.ones(slit.window.shape, np.float32)
     towards = turn_direction(pose.rotation, face.pose.rotation)
     sheets = ((slit.upper, slit.side_upper, 0.0), (slit.lower, slit.side_lower, OVERLAP_PX))
     for i, (sheet, side, overlap) in enumerate(sheets):
@@ -177,13 +177,16 @@ def draw_skin(slit: Slit, face: Face, where: Place, weights: NDArray, pose: Pose
         # on a head that turns or tilts, the window's edge shows what lies beyond it in the photo
         inside = cv2.remap(slit.window, source - np.array(slit.box[:2], np.float32), None,
                            cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)  # fmt: skip
-        near = np.minimum(near, inside)
         local = source - np.array(slit.side_box[:2], np.float32)
         picture, at = (face.image, source) if pictures is None else (pictures[i], local)
         colour = cv2.remap(picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         distance = cv2.remap(side, local, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        drawn += [colour.astype(np.float32), np.clip(0.5 + (overlap - distance) / soft_px, 0, 1)]
-    return Skin(drawn[0], drawn[2], drawn[1], drawn[3], near)
+        cover = np.clip(0.5 + (overlap - distance) / soft_px, 0, 1)
+        drawn.append((colour.astype(np.float32), cover, inside))
+    (upper, over, upper_near), (lower, under, lower_near) = drawn
+    # each sheet answers for what shows of it alone, and the interior is near everywhere
+    near = over * upper_near + (1 - over) * (1 - under * (1 - lower_near))
+    return Skin(upper, lower, over, under, near)
 
 
 def pixel_map(grid: Grid) -> NDArray[np.float32]:
