@@ -182,3 +182,13 @@ def test_memory_is_the_result_and_little_more(tmp_path):
 def test_frames_for_is_within_half_a_frame(tmp_path):
     speech = read_speech(write_wav(tmp_path / "a.wav", tone(1.2345, 22_050), 22_050))
     assert abs(frames_for(speech.seconds, 25) / 25 - speech.seconds) <= 0.02
+
+
+def test_a_cut_off_mp3_is_used_as_far_as_it_goes_and_named(tmp_path):
+    whole = encode_sound(tmp_path / "whole.mp3", "libmp3lame", tone(6.0, 16000), 16000)
+    cut = tmp_path / "cut.mp3"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    assert read_speech(whole).notes == ()
+    speech = read_speech(cut)
+    assert 2 < speech.seconds < 4
+    assert any("cut off" in note for note in speech.notes)

@@ -129,7 +129,7 @@ def _blocks(
             yield block
         if given == 0:
             raise BadMedia(f"{path} holds no sound: it has 0 samples. Record or export it again")
-        check_complete(container, stream, Fraction(given, rate), path)
+        check_complete(container, stream, Fraction(given, rate), path, notes)
 
 
 def _timed_blocks(

@@ -112,13 +112,23 @@ def frames(container: InputContainer, stream: Any, path: Path, notes: list[str])
 
 
 def check_complete(
-    container: InputContainer, stream: Any, seconds: Fraction | float, path: Path
+    container: InputContainer,
+    stream: Any,
+    seconds: Fraction | float,
+    path: Path,
+    notes: list[str] | None = None,
 ) -> None:
-    """Raises BadMedia when `seconds`, all that could be decoded, falls short of the header."""
+    """Raises BadMedia when `seconds`, all that could be decoded, falls short of the header.
+
+    Of formats whose header may be a guess this becomes one of the notes instead.
+    """
     stated = stated_seconds(container, stream)
-    if stated is None or not _STATES_LENGTH & set(container.format.name.split(",")):
-        return
-    if stated - seconds > max(CUT_OFF_SECONDS, float(stated) / 50):
+    if stated is not None and stated - seconds > max(CUT_OFF_SECONDS, float(stated) / 50):
+        if not _STATES_LENGTH & set(container.format.name.split(",")):
+            if notes is not None:
+                notes.append(f"{path.name} seems to be cut off: of {float(stated):.1f} s only "
+                             f"{float(seconds):.1f} s are there, which are used")  # fmt: skip
+            return
         raise BadMedia(f"{path} is cut off: its header states {float(stated):.2f} s, but only "
                        f"{float(seconds):.2f} s are there. Copy or download it again, or save "
                        "the part you want from a player or editor")  # fmt: skip
