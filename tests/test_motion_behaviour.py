@@ -34,9 +34,9 @@ def motion() -> Motion:
 
 
 def shut(motion: Motion) -> np.ndarray:
-    """Frames at which a blink is complete."""
+    """Frames at which the lids are as far down as they come in a blink."""
     lid = motion["eyeBlinkLeft"]
-    return np.flatnonzero((lid[1:-1] > 0.99) & (lid[1:-1] >= lid[2:]) & (lid[:-2] < lid[1:-1])) + 1
+    return np.flatnonzero((lid[1:-1] > 0.5) & (lid[1:-1] >= lid[2:]) & (lid[:-2] < lid[1:-1])) + 1
 
 
 def test_blink_rate_is_that_of_conversation(motion: Motion) -> None:
@@ -64,10 +64,12 @@ def test_lids_close_faster_than_they_open(motion: Motion) -> None:
     assert opening > 1.5 * closing
 
 
-def test_every_blink_shuts_the_eye(motion: Motion) -> None:
+def test_about_half_the_blinks_shut_the_eye(motion: Motion) -> None:
+    # Ousler et al. 2014: 47 of 100; more is meant for, as partial ones look like mistakes
     lid = motion["eyeBlinkLeft"]
     peaks = lid[1:-1][(lid[1:-1] > lid[:-2]) & (lid[1:-1] >= lid[2:])]
-    assert (peaks > 0.99).all()
+    assert peaks.min() > 0.5
+    assert 0.45 < (peaks > 0.99).mean() < 0.75
 
 
 def test_first_frame_is_rest(motion: Motion) -> None:

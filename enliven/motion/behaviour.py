@@ -2,11 +2,16 @@
 
 Nothing here is learned; rates, sizes and shapes come from published measurements:
 
-Blinks    17 a minute at rest, 26 in conversation, intervals skewed to the short side: Bentivoglio
-          et al. 1997, "Analysis of blink rate patterns in normal subjects".  Closing takes under
-          0.1 s, opening about twice as long: VanderWerf et al. 2003, "Eyelid movements: behavioral
-          studies of blinking".  They fall in pauses: Nakano & Kitazawa 2010, "Eyeblink
-          entrainment at breakpoints of speech"; and with larger gaze shifts: Evinger et al. 1994.
+Blinks    17 a minute at rest, 21 to 26 in conversation, intervals skewed to the short side:
+          Bentivoglio et al. 1997, "Analysis of blink rate patterns in normal subjects"; Doughty
+          2001, "Consideration of three types of spontaneous eyeblink activity".  Closing takes
+          some 70 ms and the lids stay together for about 10, by search coil: "Kinematic
+          comparison of spontaneously generated blinks and voluntary blinks in normal adult
+          subjects"; opening takes about twice as long: VanderWerf et al. 2003, "Eyelid movements:
+          behavioral studies of blinking".  About half of them do not shut the eye: Ousler et al.
+          2014, "Blink patterns and lid-contact times in dry-eye and normal subjects".  They fall
+          in pauses: Nakano & Kitazawa 2010, "Eyeblink entrainment at breakpoints of speech"; and
+          with larger gaze shifts: Evinger et al. 1994.
 Gaze      stretches of looking at the partner and away while talking, log-normal around 3 s and
           0.9 s, small jumps within, with sizes falling off exponentially: Lee, Badler & Badler
           2002, "Eyes alive".  The eyes make up for the turning of the head.
@@ -35,9 +40,10 @@ Array = NDArray[np.float64]
 
 SETTLE_SECONDS = 0.8  # from rest in the first frame to full movement
 
-BLINKS_SPEAKING, BLINKS_SILENT = 24.0, 15.0  # a minute
+BLINKS_SPEAKING, BLINKS_SILENT = 21.0, 15.0  # a minute
 BLINK_SPREAD = 0.55  # of the logarithm of the time between blinks
-BLINK_CLOSE, BLINK_SHUT, BLINK_OPEN = 0.09, 0.04, 0.20  # seconds
+BLINK_CLOSE, BLINK_SHUT, BLINK_OPEN = 0.07, 0.02, 0.16  # seconds
+BLINK_PARTIAL, BLINK_DEPTH = 0.4, (0.55, 0.95)  # share that stops short of shutting, and where
 BLINK_APART = 0.45  # seconds from one blink to the next, at least
 
 HEAD_DEG = {"yaw": 1.9, "pitch": 1.1, "roll": 1.0}  # deviation of slow movement in speech
@@ -258,6 +264,7 @@ def blinks(voice: Prosody, jumps: Array, rng: np.random.Generator, rate: float |
         # on a frame: otherwise some blinks would never be seen fully shut at 25 fps
         middle = round(moment * MOTION_FPS) / MOTION_FPS
         tempo = rng.uniform(0.9, 1.25)
+        depth = rng.uniform(*BLINK_DEPTH) if rng.random() < BLINK_PARTIAL else 1.0
         first = max(0, round((middle - 0.3) * MOTION_FPS))
         last = min(frames, round((middle + 0.6) * MOTION_FPS))
         after = np.arange(first, last) / MOTION_FPS - middle
@@ -265,7 +272,7 @@ def blinks(voice: Prosody, jumps: Array, rng: np.random.Generator, rate: float |
         up = 1 - (after - BLINK_SHUT / 2) / (BLINK_OPEN * tempo)
         down, up = down.clip(0, 1), up.clip(0, 1)
         # lids fall evenly and come up in a rush that slackens
-        shape = np.minimum(down * down * (3 - 2 * down), up**1.6)
+        shape = depth * np.minimum(down * down * (3 - 2 * down), up**1.6)
         closed[first:last] = np.maximum(closed[first:last], shape)
     return closed
 
