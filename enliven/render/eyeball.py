@@ -23,7 +23,7 @@ LIMBUS_STEP = 8.0  # grey levels from iris to white that can be told
 HIGHLIGHT_WITHIN = 0.75  # radii; brighter spots further out are the white
 HIGHLIGHT = 45.0  # grey levels above the rest of the iris that make a highlight
 LID_SHADOW, LID_SHADOW_REACH = 0.28, 0.035  # depth, and IOD it reaches below the upper lid
-WHITE_CHROMA = 0.3  # share of the skin's colour that is left in a white that the photo hides
+WHITE_CHROMA = 0.25  # share of the skin's colour that is left in a white that the photo hides
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _white(lids: Lids, photo: NDArray, seen: NDArray[np.bool_], away: NDArray,
                  & (lids.table(local[..., 0], lids.lens) > 0.5)]  # fmt: skip
     tone = np.median(skin, 0) if len(skin) else np.full(3, 128.0)
     level = float(tone @ LUMA)
-    guess = level * 1.02 + WHITE_CHROMA * (tone - level)
+    guess = level * 1.1 + WHITE_CHROMA * (tone - level)
     known = seen & (away > 1.2)
     if known.any():
         # veins, lashes and the shadow of corners are darker than the white

@@ -34,7 +34,7 @@ CREASE_GUESS = 0.065  # where none is seen
 CREASE_EDGE = 0.012  # half width of the passage from lid to the skin above, IOD
 CREASE_DEPTH = 3.0  # grey levels that a crease must be darker than what is around it
 LASH_HEIGHT = 0.05  # IOD above the edge that lashes reach
-WING = 0.06  # IOD that lashes reach past the corners of the eye
+WINGS = (0.06, 0.015)  # IOD that lashes reach past the outer and the inner corner
 LASH_ROOT = 0.022  # and below the edge, over the eyeball
 GRAIN = 7.0  # grey levels of skin texture, at most
 UNROLLED_SHADE = 0.05  # the lid is this much darker where it comes out of the crease
@@ -77,7 +77,7 @@ class Lids:
     @property
     def reach(self) -> float:
         """How far along the eye, px from its middle, lids can change anything."""
-        return float(np.flatnonzero(self.lens).max() + self.start + 1)
+        return float(np.abs(np.flatnonzero(self.lens) + self.start).max() + 1)
 
     def table(self, a: NDArray, curve: NDArray) -> NDArray[np.float32]:
         """A curve at places along the eye."""
@@ -102,7 +102,9 @@ def cut_lids(face: Face, skin: Sheet, opening: Opening, glasses: Glasses | None)
     at = start + np.arange(int(2 * -start) + 1)
     left, right = frame.upper[0, 0], frame.upper[-1, 0]
     beyond = np.maximum(left - at, at - right) / iod
-    lens = smooth_step(1 - beyond / WING)
+    # lashes leave the eye at its outer corner
+    wings = WINGS if opening == LEFT_EYE else WINGS[::-1]
+    lens = smooth_step(1 - beyond / np.where(at < 0, *wings))
 
     def along(rim: NDArray, values: NDArray) -> NDArray:
         """Values (9, ...) at the points of a rim as smooth tables (n, ...)."""
