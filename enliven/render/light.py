@@ -31,7 +31,8 @@ class Light:
     def received(self, normals: NDArray[np.float32]) -> NDArray[np.float32]:
         """Linear light at normals (..., 3)."""
         slope = normals @ self.second + self.direction
-        return np.maximum((slope * normals).sum(-1) + self.ambient, np.float32(LEAST))
+        light = np.einsum("...i,...i->...", slope, normals) + np.float32(self.ambient)
+        return np.maximum(light, np.float32(LEAST))
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,7 @@ from enliven.render.warp import Grid
 
 COARSE, FINE = 0.05, 0.012  # grid steps, IOD
 SAME_TURN = 1e-9  # rounding of a rotation that is none
-MARGIN = 0.30  # IOD that the painting reaches past the face ...
-FADE = 0.14  # ... fading out over so much
+MARGIN = 0.22  # IOD that the painting reaches past the face, fading out
 LIGHT_STRENGTH, LIGHT_LIMIT = 1.0, 0.35  # share of the fitted change of light, most log gain of it
 SHADE_STRENGTH, SHADE_LIMIT = 0.9, 0.22
 SHADE_BOX = (-1.05, -1.55, 1.05, 0.75)  # x0, y0, x1, y1 of the learned maps, flattened IOD
@@ -91,7 +90,7 @@ class Paint:
         weights = weights.astype(np.float32)
         shape = self.fade.shape
         normals = self.normals + (weights @ self.bend).reshape(*shape, 3)
-        normals /= np.sqrt((normals * normals).sum(-1, keepdims=True))
+        normals /= np.sqrt(np.einsum("rci,rci->rc", normals, normals))[..., None]
         before = self.light.received(self.normals)
         after = self.light.received(normals @ turn.T.astype(np.float32))
         lit = (LIGHT_STRENGTH / DISPLAY_GAMMA) * np.log(after / before)
@@ -135,7 +134,8 @@ def build_paint(face: Face, person: Person, rest: NDArray) -> Paint:
     places = _spread(flattened(_average_face()), within, shape)
     rotation = face.pose.rotation
     normals, bend = _normals(face, triangles, within, shape)
-    fade = np.exp(-((within.distance / (FADE * iod)) ** 2)).reshape(shape).astype(np.float32)
+    fade = 1 - smooth_step(within.distance / (MARGIN * iod))
+    fade = fade.reshape(shape).astype(np.float32)
 
     log_photo, skin = _photo_on(fine, face)
     presence, roughness = _skin_kind(face)
