@@ -34,7 +34,8 @@ CREASE_GUESS = 0.065  # where none is seen
 CREASE_EDGE = 0.012  # half width of the passage from lid to the skin above, IOD
 CREASE_DEPTH = 3.0  # grey levels that a crease must be darker than what is around it
 LASH_HEIGHT = 0.05  # IOD above the edge that lashes reach
-WINGS = (0.06, 0.015)  # IOD that lashes reach past the outer and the inner corner
+WINGS = (0.08, 0.03)  # IOD that lashes reach past the outer and the inner corner
+WING_FADE = 0.04  # IOD in which the drawn eye gives way to the skin beyond
 LASH_ROOT = 0.022  # and below the edge, over the eyeball
 GRAIN = 7.0  # grey levels of skin texture, at most
 UNROLLED_SHADE = 0.05  # the lid is this much darker where it comes out of the crease
@@ -51,8 +52,8 @@ class Lids:
     lens: (n,) 1 along the eye, 0 well beyond its corners; inner: 0 from the corners on.
     moves: (52, 2, 2, n) px along and across that each channel moves the upper and lower rim.
     photo: (h, w, 3) uint8.  skin: (h, w, 3) float32, the lid without lashes, going on above the
-    crease.  window: (h, w) 0..1, where the eye is drawn; corners: (4, 3) around it, head
-    coordinates.
+    crease.  window: (h, w) 0..1, where the eye is drawn; reach: px along the eye from its
+    middle that it goes; corners: (4, 3) around it, head coordinates.
     """
 
     box: tuple[int, int, int, int]
@@ -67,17 +68,13 @@ class Lids:
     photo: NDArray[np.uint8]
     skin: NDArray[np.float32]
     window: NDArray[np.float32]
+    reach: float
     corners: NDArray[np.float64]
 
     @property
     def opening(self) -> float:
         """Widest opening in the photo, px; at least a pixel."""
         return max(1.0, float((self.lower - self.upper).max()))
-
-    @property
-    def reach(self) -> float:
-        """How far along the eye, px from its middle, lids can change anything."""
-        return float(np.abs(np.flatnonzero(self.lens) + self.start).max() + 1)
 
     def table(self, a: NDArray, curve: NDArray) -> NDArray[np.float32]:
         """A curve at places along the eye."""
@@ -104,7 +101,9 @@ def cut_lids(face: Face, skin: Sheet, opening: Opening, glasses: Glasses | None)
     beyond = np.maximum(left - at, at - right) / iod
     # lashes leave the eye at its outer corner
     wings = WINGS if opening == LEFT_EYE else WINGS[::-1]
-    lens = smooth_step(1 - beyond / np.where(at < 0, *wings))
+    wing = np.where(at < 0, *wings)
+    lens = smooth_step(1 - beyond / wing)
+    shown = np.asarray(smooth_step((wing + WING_FADE - beyond) / WING_FADE), np.float32)
 
     def along(rim: NDArray, values: NDArray) -> NDArray:
         """Values (9, ...) at the points of a rim as smooth tables (n, ...)."""
@@ -128,10 +127,10 @@ def cut_lids(face: Face, skin: Sheet, opening: Opening, glasses: Glasses | None)
     height = max(min(found, CREASE_TO_BROW * brow_px), 0.02 * iod)
     bow = np.clip(1 - (2 * (at - (left + right) / 2) / (right - left)) ** 2, 0, 1)
     crease = upper - height * (0.7 + 0.3 * bow)
-    across = np.clip((side - np.abs(local[..., 0])) / (0.10 * iod), 0, 1)
+    across = np.interp(local[..., 0], at, shown)
     x = np.minimum(np.arange(box[2] - box[0]), np.arange(box[2] - box[0])[::-1])
     y = np.minimum(np.arange(box[3] - box[1]), np.arange(box[3] - box[1])[::-1])
-    window = smooth_step(np.minimum(x[None], y[:, None]) / (BORDER * iod)) * smooth_step(across)
+    window = smooth_step(np.minimum(x[None], y[:, None]) / (BORDER * iod)) * across
     tables = (np.asarray(t, np.float32) for t in (upper, lower, crease, lens, -beyond / 0.05))
     upper, lower, crease, lens, inner = tables
     free = np.ones(window.shape, np.float32)
@@ -141,6 +140,7 @@ def cut_lids(face: Face, skin: Sheet, opening: Opening, glasses: Glasses | None)
         box, frame, float(start), upper, lower, crease, lens, smooth_step(inner),
         np.ascontiguousarray(np.moveaxis(np.stack(moves, 1), 3, 2), np.float32), photo,
         photo.astype(np.float32), (window * free).astype(np.float32),
+        float(np.abs(at[shown > 0]).max()) + 1,
         _head_corners(face, opening, box),
     )  # fmt: skip
     return replace(lids, skin=_lid_skin(lids, local, free, brow_px, iod))
@@ -269,7 +269,7 @@ def _lid_skin(lids: Lids, local: NDArray[np.float32], free: NDArray[np.float32],
     )
     own = light * smooth_step((above - LASH_HEIGHT * iod) / (0.015 * iod))
     own = own * (1 - smooth_step((above - height) / (2 * CREASE_EDGE * iod)))
-    own = np.maximum(own, 1 - smooth_step(lids.table(a, lids.lens) / 0.3))[..., None]
+    own = np.maximum(own, 1 - lids.table(a, lids.lens))[..., None]
     return np.clip(photo * own + painted * (1 - own), 0, 255).astype(np.float32)
 
 
