@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from enliven.geometry import rotation_from_angles
-from enliven.render.fold import invert_visible, turn_direction
+from enliven.render.fold import invert_visible, sharpen_outlines, turn_direction
 from enliven.render.warp import Grid, invert, shifted
 
 GRID = Grid.over((0, 0, 200, 160), 2.0)
@@ -82,3 +82,21 @@ def test_inverse_onto_a_shifted_window():
 def test_direction_is_where_the_nose_goes(yaw, pitch, expected):
     turned = rotation_from_angles(yaw, pitch) @ UPRIGHT
     assert turn_direction(turned, UPRIGHT) == pytest.approx(expected, abs=0.05)
+
+
+def test_a_sharpened_outline_hides_more_of_what_is_hidden():
+    """The strip of hidden ground beside a shelf gets thinner, and nothing else changes."""
+    forward = shelf(GRID, 30, 80, 120)
+    towards = np.array([1.0, 0])
+    back = invert_visible(forward, GRID, GRID, towards)
+    columns, rows = np.meshgrid(np.arange(200.0), np.arange(160.0))
+    coarse = (GRID.to_pixels(back) + np.dstack([columns, rows])).astype(np.float32)
+    sharp = coarse.copy()
+    sharpen_outlines(sharp, forward, GRID, back, towards)
+    strip = [((row > 121) & (row < 148)).sum() for row in (coarse[80, :, 0], sharp[80, :, 0])]
+    assert strip[1] < 0.7 * strip[0]
+    alike = np.r_[0:70, 116:144, 170:200]
+    assert sharp[80, alike] == pytest.approx(coarse[80, alike], abs=0.3)
+    still = coarse.copy()
+    sharpen_outlines(still, forward, GRID, back, towards / 2)
+    assert np.array_equal(still, coarse)

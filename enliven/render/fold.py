@@ -7,6 +7,8 @@ running maximum of the new places leaves what is seen (the order of McMillan and
 but pressed to a thin strip, which keeps the sheet whole and its outline smooth.
 """
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from enliven.geometry import vector_from_rotation
 from enliven.render.warp import Grid
 
 LEAST_SLOPE = 0.06  # hidden skin is pressed to this share of its width
+FINER, PRESSED = 2, 3.0  # grid of outlines, where so many photo pixels share a drawn one
 SURE = 0.10  # radians of turn from which it is certain which side is in front
 FAR_PX = 1e5  # the sheet goes on as it ends for this long
 
@@ -34,28 +37,75 @@ def invert_visible(displacement: NDArray[np.float32], source: Grid, target: Grid
     Lines of the sheet are inverted exactly, first along x, then along y (the two passes of
     Catmull and Smith 1980), so that steep places converge as well as flat ones.
     """
-    xs, ys = source.points()[0, :, 0], source.points()[:, 0, 1]
-    goal = target.points()
-    from_x = _inverse(_seen(xs + displacement[..., 0], xs, towards[0]), xs, goal[0, :, 0])
-    column = ((from_x - xs[0]) / source.step[0]).astype(np.float32)
+    return _inverted(displacement, _lines(source), _lines(target), towards, LEAST_SLOPE)
+
+
+def sharpen_outlines(source: NDArray[np.float32], displacement: NDArray[np.float32], grid: Grid,
+                     back: NDArray[np.float32], towards: NDArray) -> None:  # fmt: skip
+    """Find `source` again on a finer grid where skin hides skin; else a strip of it would show.
+
+    source: (h, w, 2) photo px shown by the pixels of the grid, counted from its corner.
+    back: (R, C, 2) px what `invert_visible` found for the displacement (R, C, 2).
+    """
+    if np.abs(towards).max() < 1:
+        return
+    pressed = cv2.absdiff(back[:, 1:, 0], back[:, :-1, 0]) > PRESSED * grid.step[0]
+    pressed[:-1] |= cv2.absdiff(back[1:, :-1, 1], back[:-1, :-1, 1]) > PRESSED * grid.step[1]
+    if not pressed.any():
+        return
+    rows, columns = np.flatnonzero(pressed.any(1)), np.flatnonzero(pressed.any(0))
+    top, bottom = max(rows[0] - 2, 0), min(rows[-1] + 4, grid.rows)
+    left, right = max(columns[0] - 2, 0), min(columns[-1] + 4, grid.columns)
+    x0, x1 = (round(grid.x + c * grid.step[0]) for c in (left, right))
+    y0, y1 = (round(grid.y + r * grid.step[1]) for r in (top, bottom))
+    target = Grid.over((x0, y0, x1, y1), grid.step[0] / FINER)
+    # the part of the sheet that is seen there
+    part = grid.points()[top:bottom, left:right] + back[top:bottom, left:right]
+    column, row = grid.to_cells(part.astype(np.float32))
+    above, below = max(int(row.min()) - 3, 0), min(int(row.max()) + 5, grid.rows)
+    before, after = max(int(column.min()) - 3, 0), min(int(column.max()) + 5, grid.columns)
+    size = FINER * (after - before), FINER * (below - above)
+    forward = cv2.resize(displacement[above:below, before:after], size,
+                         interpolation=cv2.INTER_CUBIC)  # fmt: skip
+    xs, ys = _lines(replace(grid, columns=FINER * grid.columns, rows=FINER * grid.rows))
+    lines = xs[FINER * before : FINER * after], ys[FINER * above : FINER * below]
+    found = _inverted(forward, lines, _lines(target), towards, LEAST_SLOPE / FINER)
+    here = source[y0 - grid.y : y1 - grid.y, x0 - grid.x : x1 - grid.x]
+    here[:] = target.to_pixels(found)
+    here[..., 0] += np.arange(x0 - grid.x, x1 - grid.x, dtype=np.float32)
+    here[..., 1] += np.arange(y0 - grid.y, y1 - grid.y, dtype=np.float32)[:, None]
+
+
+def _lines(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """x (C,) of the columns and y (R,) of the rows, px."""
+    points = grid.points()
+    return points[0, :, 0], points[:, 0, 1]
+
+
+def _inverted(displacement: NDArray[np.float32], source: tuple[NDArray, NDArray],
+              target: tuple[NDArray, NDArray], towards: NDArray,
+              least_slope: float) -> NDArray[np.float32]:  # fmt: skip
+    (xs, ys), (goal_x, goal_y) = source, target
+    from_x = _inverse(_seen(xs + displacement[..., 0], xs, towards[0], least_slope), xs, goal_x)
+    column = ((from_x - xs[0]) / (xs[1] - xs[0])).astype(np.float32)
     row = np.broadcast_to(np.arange(len(ys), dtype=np.float32)[:, None], column.shape)
     down = cv2.remap(displacement[..., 1], column, row, cv2.INTER_LINEAR,
                      borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
-    seen = _seen(ys + down.T, ys, towards[1])
-    from_y = _inverse(seen, ys, goal[:, 0, 1]).T
-    row = ((from_y - ys[0]) / source.step[1]).astype(np.float32)
+    from_y = _inverse(_seen(ys + down.T, ys, towards[1], least_slope), ys, goal_y).T
+    row = ((from_y - ys[0]) / (ys[1] - ys[0])).astype(np.float32)
     column = np.broadcast_to(np.arange(row.shape[1], dtype=np.float32), row.shape)
-    away = (from_x - goal[0, :, 0]).astype(np.float32)
+    away = (from_x - goal_x).astype(np.float32)
     across = cv2.remap(away, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.dstack([across, (from_y - goal[..., 1]).astype(np.float32)])
+    return np.dstack([across, (from_y - goal_y[:, None]).astype(np.float32)])
 
 
-def _seen(places: NDArray[np.float64], start: NDArray[np.float64], towards: float) -> NDArray:
-    """Places (L, N) of lines that started at start (N,), rising by LEAST_SLOPE at least.
+def _seen(places: NDArray[np.float64], start: NDArray[np.float64], towards: float,
+          least_slope: float) -> NDArray:  # fmt: skip
+    """Places (L, N) of lines that started at start (N,), rising by least_slope at least.
 
     towards 1: what comes first along a line hides what follows; -1 the reverse; 0 undecided.
     """
-    least = LEAST_SLOPE * start
+    least = least_slope * start
     places = places - least
     ahead = np.maximum.accumulate(places, axis=1)
     behind = np.minimum.accumulate(places[:, ::-1], axis=1)[:, ::-1]

@@ -33,7 +33,8 @@ OUTLINE = 0.04  # where the background may shine through at the outline of the p
 TONE_RANGE = (0.35, 2.8)  # shading is matched by a gain between these
 NEEDED = (0.65, 0.40)  # photo pixels to a drawn one at which the mirror image starts, and is all
 BETTER = (1.2, 1.8)  # how many times as many pixels it must have to show at all, and fully
-LEAST_TURN = np.radians(1.5)  # a photo is good for this much
+LEAST_SHARE = 0.02  # less of the mirror image does not show
+ENOUGH = np.radians([4.0, 8.0])  # a photo is good for the first, and from the second it is not
 
 
 def counterparts() -> NDArray[np.int64]:
@@ -50,12 +51,12 @@ def counterparts() -> NDArray[np.int64]:
 class Mirror:
     """The mirrored photo as a second sheet of skin.
 
-    picture: (h, w, 4) float32, colour with its shading matched to the side it replaces, and
-        cover 0 to 1.  sheet: over `picture`.
+    picture: (h, w, 4) uint8, colour with its shading matched to the side it replaces, and cover.
+    sheet: over `picture`.
     rest, mirrored: (3, 3) the head's rotation in the photo and in the mirrored photo.
     """
 
-    picture: NDArray[np.float32]
+    picture: NDArray[np.uint8]
     sheet: Sheet
     rest: NDArray[np.float64]
     mirrored: NDArray[np.float64]
@@ -101,7 +102,8 @@ def mirror_face(face: Face, mask: NDArray[np.uint8]) -> Mirror:
     inside = _inside(landmarks, picture.shape[:2], face.iod_px)
     cover *= 1 - hair * known * (1 - smooth_step(inside / HAIRLINE))
     sign = np.diag([-1.0, 1.0, 1.0])
-    return Mirror(np.dstack([picture, cover]), sheet, face.pose.rotation,
+    picture = np.dstack([np.clip(picture, 0, 255), 255 * cover])
+    return Mirror(np.rint(picture).astype(np.uint8), sheet, face.pose.rotation,
                   sign @ face.pose.rotation @ sign)  # fmt: skip
 
 
@@ -173,7 +175,7 @@ def draw_mirror(
     painted: what the photo was painted with.
     """
     turn = np.arccos(np.clip((np.trace(pose.rotation @ mirror.rest.T) - 1) / 2, -1, 1))
-    if turn < LEAST_TURN:
+    if turn < ENOUGH[0]:
         return
     forward = mirror.sheet.displacement(weights, pose, np.zeros(2, np.float32))
     places = (mirror.sheet.places + forward).reshape(-1, 2)
@@ -190,21 +192,24 @@ def draw_mirror(
     own = cv2.remap(density(back, grid), *cells, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     share = _share(own, density(found, target))
     share = cv2.GaussianBlur(share, (0, 0), 1.0)
-    if share.max() < 0.01:
+    share *= float(smooth_step((turn - ENOUGH[0]) / (ENOUGH[1] - ENOUGH[0])))
+    if share.max() < LEAST_SHARE:
         return
-    mirrored = target.to_pixels(found) + pixel_map(target)
-    drawn = cv2.remap(
-        mirror.picture, mirrored, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT
-    )
-    here = slice(y0 - grid.y, y1 - grid.y), slice(x0 - grid.x, x1 - grid.x)
+    share = target.to_pixels(share)
+    across, down = (np.flatnonzero((share >= LEAST_SHARE).any(axis)) for axis in (0, 1))
+    part = np.s_[down[0] : down[-1] + 1, across[0] : across[-1] + 1]
+    mirrored = (target.to_pixels(found) + pixel_map(target))[part]
+    drawn = cv2.remap(mirror.picture, mirrored, None, cv2.INTER_CUBIC).astype(np.float32)
+    here = np.s_[y0 - grid.y : y1 - grid.y, x0 - grid.x : x1 - grid.x]
     if painted is not None:
-        at = source[here] + (np.array([grid.x, grid.y]) - painted.corner).astype(np.float32)
+        at = source[here][part] + (np.array([grid.x, grid.y]) - painted.corner).astype(np.float32)
         drawn[..., :3] *= cv2.remap(painted.gain, at, None, cv2.INTER_LINEAR,
                                     borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
-    mix = target.to_pixels(share) * np.clip(drawn[..., 3], 0, 1)
-    cover[here] += mix * (1 - cover[here])
-    patch = output[here]
-    output[here] = np.clip(patch + mix[..., None] * (drawn[..., :3] - patch) + 0.5, 0, 255)
+    mix = share[part] * drawn[..., 3] * np.float32(1 / 255)
+    covered = cover[here][part]
+    covered += mix * (1 - covered)
+    patch = output[here][part]
+    patch[:] = np.clip(patch + mix[..., None] * (drawn[..., :3] - patch) + 0.5, 0, 255)
 
 
 def density(back: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:

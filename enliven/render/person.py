@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from enliven.geometry import CAMERA_DISTANCE, project
 from enliven.render.face import Face, cut_sheet
-from enliven.render.fold import invert_visible, turn_direction
+from enliven.render.fold import invert_visible, sharpen_outlines, turn_direction
 from enliven.render.layers import face_cover
 from enliven.render.light import Painted
 from enliven.render.matte import Layers, cut_layers
@@ -91,6 +91,7 @@ def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pos
     back = invert_visible(forward, grid, grid, towards)
     source = grid.to_pixels(back)
     source += person.pixels
+    sharpen_outlines(source, forward, grid, back, towards)
     drawn = cv2.remap(person.layers.person, source, None, cv2.INTER_CUBIC,
                       borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
     cover = np.clip(drawn[..., 3], 0, 1)
