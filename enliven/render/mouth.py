@@ -42,7 +42,7 @@ OWN_SHADOW = np.array([0.50, 0.62, 0.60], np.float32)  # of light the lips keep 
 TYPICAL_SKIN = np.array([1.0, 0.76, 0.64])  # under white light
 BOUNCE = np.array([0.22, -0.10, -0.12], np.float32)  # shade inside is red from the flesh around
 EDGE_BLUR, DRAWN_BLUR = (0.5, 3.0), 0.6  # px, of photos and of what is drawn
-OWN_FADE = 0.08  # IOD of lip motion over which the photo's own mouth gives way to the drawn one
+OWN_FADE = 0.11  # IOD of lip motion over which the photo's own mouth gives way to the drawn one
 
 
 @dataclass(frozen=True)
