@@ -1,8 +1,8 @@
 """The tongue: a soft body on the floor of the mouth, an ellipsoid met by lines of sight.
 
 `tongueOut` says where its tip is: 0 at rest behind the lower teeth, about 0.3 raised to the
-ridge behind the upper teeth as for /l/, 0.6 between the teeth as for /th/, 1 out over them.  It does not hang over the
-lower lip: lips are always drawn in front.
+ridge behind the upper teeth as for /l/, 0.6 between the teeth as for /th/, 1 out over them.  It
+does not hang over the lower lip: lips are always drawn in front.
 """
 
 from dataclasses import dataclass, replace
