@@ -148,7 +148,11 @@ def _follow(face: Face, points: NDArray, distance: NDArray) -> NDArray:
 
 
 def _edge_fade(points: NDArray, region: tuple[int, int, int, int], face: Face) -> NDArray:
-    x0, y0, x1, y1 = region
+    """0 at the borders of the region, 1 inside; the photo's own borders do not hold anything."""
+    height, width = face.image.shape[:2]
+    free = np.inf
+    x0, y0 = (low if low > 0 else -free for low in region[:2])
+    x1, y1 = (h if h < e else free for h, e in zip(region[2:], (width, height), strict=True))
     to_edge = np.minimum.reduce([points[:, 0] - x0, points[:, 1] - y0,
                                  x1 - 1 - points[:, 0], y1 - 1 - points[:, 1]])  # fmt: skip
     return smooth_step(to_edge / (EDGE_FADE * face.iod_px))

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from enliven.geometry import CAMERA_DISTANCE, project
+from enliven.geometry import CAMERA_DISTANCE
+from enliven.render.beyond import Beyond, faded, fold_back, measure_cuts
 from enliven.render.face import Face, cut_sheet
 from enliven.render.fold import invert_visible, sharpen_outlines, turn_direction
 from enliven.render.layers import face_cover
@@ -16,11 +17,10 @@ from enliven.render.mesh import CHIN, FOREHEAD
 from enliven.render.mirror import Mirror, draw_mirror, mirror_face
 from enliven.render.torso import Torso, build_torso
 from enliven.render.warp import Grid, Pose, Sheet
-from enliven.types import INDEX, Portrait
+from enliven.types import Portrait
 
 SKIN_STEP = 0.05  # grid step of the whole moving region, IOD
 REGION = (2.6, 2.7, 3.6)  # IOD the moving region reaches sideways, up and down from the face
-BODY_SHARE = 0.5  # how much of the head's shift the shoulders take over
 
 
 def moving_region(portrait: Portrait) -> tuple[int, int, int, int]:
@@ -50,6 +50,7 @@ class Person:
     rest: NDArray[np.float64]
     mirror: Mirror
     torso: Torso
+    beyond: Beyond
 
 
 def cut_person(portrait: Portrait, face: Face, landmarks: NDArray) -> Person:
@@ -61,28 +62,22 @@ def cut_person(portrait: Portrait, face: Face, landmarks: NDArray) -> Person:
     y, x = np.mgrid[0 : y1 - y0, 0 : x1 - x0].astype(np.float32)
     torso = build_torso(skin, face, portrait.mask.shape[0])
     return Person(region, mask, layers, skin, np.dstack([x, y]), portrait.rotation,
-                  mirror_face(face, mask), torso)  # fmt: skip
-
-
-def body_shift(portrait: Portrait, values: NDArray, pose: Pose) -> NDArray[np.float32]:
-    """Shift (2,) px of the shoulders: they give way to the head and lift with the breath."""
-    head = project(pose.translation, pose.focal_px, pose.centre_px)
-    start = project(portrait.translation, pose.focal_px, pose.centre_px)
-    change = values - portrait.rest
-    lift = (change[INDEX["shoulderLeftUp"]] + change[INDEX["shoulderRightUp"]]) / 2
-    shift = BODY_SHARE * (head - start) - np.array([0, lift * portrait.iod_px])
-    return shift.astype(np.float32)
+                  mirror_face(face, mask), torso, measure_cuts(layers.person[..., 3]))  # fmt: skip
 
 
 def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pose: Pose,
-                body_px: NDArray, painted: Painted | None = None,
+                body: NDArray, painted: Painted | None = None,
                 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # fmt: skip
-    """Draw onto the output.  painted: what is on the person's skin already.
+    """Draw onto the output.
+
+    body: (2, 3) affine displacement of the chest, px.  painted: what is on the person's skin
+    already.
 
     Returns of the region the person's cover (h, w), 0 to 1, and the pixels (h, w, 2) of the photo
     that are shown, counted from the region's corner.
     """
     x0, y0, x1, y1 = person.region
+    body_px = person.skin.places @ body[:, :2].T + body[:, 2]
     forward = person.skin.displacement(weights, pose, body_px)
     if any(pose.torso):
         forward = forward + person.torso.displacement(pose.torso)
@@ -92,8 +87,10 @@ def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pos
     source = grid.to_pixels(back)
     source += person.pixels
     sharpen_outlines(source, forward, grid, back, towards)
+    whole = fold_back(source, person.beyond)
     drawn = cv2.remap(person.layers.person, source, None, cv2.INTER_CUBIC,
                       borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    drawn = faded(drawn, whole)
     cover = np.clip(drawn[..., 3], 0, 1)
     shown = cv2.multiply(cv2.merge([1 - cover] * 3), person.layers.background)
     colour = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from enliven.errors import BadOption
 from enliven.geometry import project, rotation_from_vector
 from enliven.render.alpha import straight
+from enliven.render.body import body_motion
 from enliven.render.eyes import build_eyes, draw_eye, lid_weights, skin_weights
 from enliven.render.face import Face, describe_face
 from enliven.render.glasses import find_glasses, stiffened
@@ -25,7 +26,7 @@ from enliven.render.mesh import FACE_OVAL, MOUTH, outline
 from enliven.render.mouth import build_mouth, draw_mouth, parting
 from enliven.render.opening import Place, Slit, compose, cut_slit, draw_skin, place
 from enliven.render.paint import build_paint
-from enliven.render.person import body_shift, cut_person, draw_person
+from enliven.render.person import cut_person, draw_person
 from enliven.render.turn import find_limits
 from enliven.render.warp import Pose
 from enliven.types import CHANNELS, Motion, Portrait, group_slice
@@ -121,12 +122,13 @@ class Renderer:
         rest = self.portrait.rest
         weights = (lid_weights(values) - lid_weights(rest)).astype(np.float32)
         pose = self._pose(values)
-        body_px = body_shift(self.portrait, values, pose)
+        body = body_motion(self.portrait, values, pose)
+        body_px = body[:, 2]  # openings lie where the body has no say
         output = self.portrait.image.copy()
         turn = pose.rotation @ self.portrait.rotation.T
         skin = skin_weights(weights)
         person, face, gain = self.paint.applied(self.person, self.face, weights, turn)
-        cover, shown = draw_person(person, output, skin, pose, body_px, gain)
+        cover, shown = draw_person(person, output, skin, pose, body, gain)
         self._draw_mouth(output, face, skin, pose, body_px)
         x0, y0, _, _ = self.person.region
         for eye in self.eyes:

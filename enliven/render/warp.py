@@ -93,7 +93,10 @@ class Sheet:
     def displacement(
         self, weights: NDArray[np.float32], pose: Pose, body_px: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Forward displacement (R, C, 2) px for channel weights (K,) and body shift (2,) px."""
+        """Forward displacement (R, C, 2) px for channel weights (K,).
+
+        body_px: shift of the body, (2,) or at each point (R, C, 2).
+        """
         points = self.head.copy()
         flat = self.fields.reshape(len(self.fields), -1)
         points[self.part] += (weights @ flat).reshape(self.fields.shape[1:])

@@ -1,0 +1,72 @@
+"""What the photo's border cuts off of a person and a motion brings into view."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+PACE = 0.4  # beyond the border the person goes on as in a mirror, drawn out by 1 / PACE
+DOME = 0.5  # height over half-width of the part of a head that the upper border cuts off
+SOFT_PX = 2.0
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """How far the person goes on beyond each border of the region, px: 0 where none is cut.
+
+    left, right: (h,).  top, bottom: (w,).
+    """
+
+    left: NDArray[np.float32]
+    top: NDArray[np.float32]
+    right: NDArray[np.float32]
+    bottom: NDArray[np.float32]
+
+
+def measure_cuts(alpha: NDArray[np.float32]) -> Beyond:
+    """From the person's matte (h, w), 0 to 1, in the region.
+
+    Shoulders go on for ever; over a head whose top is cut off closes a dome.
+    """
+    endless = np.float32(1e6)
+    edges = (alpha[:, 0], alpha[:, -1], alpha[-1])
+    left, right, bottom = (np.where(edge > 0.5, endless, 0).astype(np.float32) for edge in edges)
+    top = np.zeros(alpha.shape[1], np.float32)
+    inside = np.concatenate([[0], alpha[0] > 0.5, [0]]).astype(np.int8)
+    starts, ends = np.flatnonzero(np.diff(inside) > 0), np.flatnonzero(np.diff(inside) < 0)
+    for start, end in zip(starts, ends, strict=True):
+        half = (end - start) / 2
+        x = (np.arange(start, end) + 0.5 - start - half) / half
+        top[start:end] = DOME * half * np.sqrt(1 - x * x)
+    return Beyond(left, top, right, bottom)
+
+
+def fold_back(source: NDArray[np.float32], beyond: Beyond) -> NDArray[np.float32] | None:
+    """Move what lies beyond the borders of source (h, w, 2), px, back into the picture.
+
+    Returns the share (h, w) of the person that is left there, 1 inside; None if nothing was out.
+    """
+    height, width = source.shape[:2]
+    shown = None
+    sides = ((0, 0, beyond.left, height), (0, width - 1, beyond.right, height),
+             (1, 0, beyond.top, width), (1, height - 1, beyond.bottom, width))  # fmt: skip
+    for axis, border, limits, length in sides:
+        if not limits.any():  # nobody goes on there
+            continue
+        past = source[..., axis] - border if border else -source[..., axis]
+        if past.max() <= 0:
+            continue
+        out = np.nonzero(past > 0)
+        distance = past[out]
+        along = np.clip(np.rint(source[..., 1 - axis][out]), 0, length - 1).astype(np.intp)
+        source[..., axis][out] = abs(border - PACE * distance)
+        left = np.clip((limits[along] - distance) / SOFT_PX + 0.5, 0, 1)
+        shown = np.ones((height, width), np.float32) if shown is None else shown
+        shown[out] *= np.where(limits[along] > 0, left, np.clip(1 - distance, 0, 1))
+    return shown
+
+
+def faded(drawn: NDArray[np.float32], shown: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Premultiplied colours and alpha (h, w, 4) times the share (h, w)."""
+    return drawn if shown is None else cv2.multiply(drawn, cv2.merge([shown] * 4))
