@@ -13,6 +13,7 @@ CLEAR = 3  # mask values up to this are background, and stay as they are
 # Lengths in IOD.
 REACH = 0.12  # how far from the mask wisps of hair are looked for
 MARGIN = 0.03  # around the person that the fill does not trust
+RAGGED = 0.035  # teeth of the mask's edge up to this size may be of the background's making
 SURE = 0.05  # how far inside the mask the person is certain
 NEAR, FAR = 0.02, 0.12  # radii at which colours of either side are looked for
 STRAND = 0.012  # radius over which a background or a head of hair is called uneven
@@ -75,6 +76,11 @@ def with_wisps(photo: NDArray[np.float32], alpha: NDArray[np.float32], filled: N
     uneven = photo - cv2.GaussianBlur(photo, (0, 0), 3 * size)
     behind = push_pull(uneven * uneven, (hole == 0).astype(np.float32)).sum(-1)
     doubt = behind + _surprise(photo, alpha, filled, hole, iod_px) + 3 * GRAIN**2
+    # in front of a busy background the mask follows edges that are not the person's
+    clear = (apart / (apart + STRAND_CAUTION * doubt)).astype(np.float32)
+    window = 2 * max(1, round(RAGGED * iod_px)) + 1
+    steady = cv2.medianBlur(np.rint(255 * alpha).astype(np.uint8), window) / np.float32(255)
+    alpha = alpha + (1 - clear) * (steady - alpha)
     # the network knows better than colours what is a hole in somebody's head
     caution = np.where(share < alpha, HOLE_CAUTION, STRAND_CAUTION)
     trust = apart / (apart + caution * doubt) * np.exp(-aside / (6 * doubt + 0.1 * apart))
