@@ -149,7 +149,7 @@ def _white(lids: Lids, photo: NDArray, seen: NDArray[np.bool_], away: NDArray,
         mixed += push_pull(photo.astype(np.float32) - mixed, known.astype(np.float32))
     # the ball curves away towards the corners
     round_off = 1 - 0.25 * smooth_step(np.abs(local[..., 0]) / (0.2 * iod))[..., None]
-    round_off = share + (1 - share) * round_off
+    round_off = 0.5 * share + (1 - 0.5 * share) * round_off
     return cv2.GaussianBlur((mixed * round_off).astype(np.float32), (0, 0), 0.012 * iod)
 
 
@@ -158,9 +158,9 @@ def _even(photo: NDArray, known: NDArray[np.bool_], local: NDArray) -> NDArray[n
     x, y = local[..., 0], local[..., 1]
     terms = np.stack([np.ones_like(x), x / 0.1, (x / 0.1) ** 2, y / 0.05], -1)
     a, b = terms[known], photo[known]
-    ridge = np.diag([0.0, 0.1, 0.2, 0.2]) * len(a)
+    ridge = np.diag([0.0, 0.5, 1.0, 0.5]) * len(a)
     fitted = terms @ np.linalg.solve(a.T @ a + ridge, a.T @ b)
-    return np.clip(fitted, *np.percentile(b, [20, 95], axis=0)).astype(np.float32)
+    return np.clip(fitted, *np.percentile(b, [20, 70], axis=0)).astype(np.float32)
 
 
 def _iris(photo: NDArray, seen: NDArray[np.bool_], away: NDArray, middle: NDArray,
