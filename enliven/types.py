@@ -7,7 +7,7 @@ Units and axes: see `enliven.geometry` and docs/conventions.md.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -199,16 +199,21 @@ class Video:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One sampled generation: enough to compute its log-probability again, exactly.
+    """A sampled batch: enough to compute its log-probabilities again, exactly.
 
-    states: (S + 1, ...) from noise (t = 1) to data (t = 0); times (S + 1,), falling.
-    noise_levels: (S,), 0 where the step was deterministic; log_probs: (S,), 0 there.
+    states: S + 1 arrays (B, ...), numpy or torch, from noise (t = 1) to data (t = 0), as rounded.
+    times: (S + 1,), falling.  noise_levels: (S,), 0 where the step was deterministic, and
+        kernel, what they mean: see `enliven.flow.coefficients`.
+    log_probs: S arrays (B,), mean over the generated elements, 0 where deterministic.
+    given: bool, broadcasts to a state: True where it was not generated; None: nowhere.
     """
 
-    states: NDArray[Any]
-    times: NDArray[Any]
-    noise_levels: NDArray[Any]
-    log_probs: NDArray[Any]
+    states: tuple[Any, ...]
+    times: NDArray[np.float64]
+    noise_levels: NDArray[np.float64]
+    log_probs: tuple[Any, ...]
+    kernel: Literal["sde", "cps"] = "sde"
+    given: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
