@@ -67,8 +67,8 @@ class Unpainted:
     """Neither folds nor light of their own."""
 
     @staticmethod
-    def applied(person, face, *_):
-        return person, face, None
+    def painted(*_):
+        return None
 
 
 def unlit(portrait, options=RenderOptions()):

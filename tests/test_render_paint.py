@@ -9,7 +9,7 @@ import pytest
 from enliven.face.portrait import load_portrait
 from enliven.geometry import rotation_from_angles
 from enliven.render.creases import FOLDS, flattened, folded, lay_creases
-from enliven.render.light import Light, estimate_light, normals_of
+from enliven.render.light import Light, Painted, estimate_light, normals_of
 from enliven.render.paint import build_paint
 from enliven.render.renderer import Renderer, RenderOptions
 from enliven.render.warp import Grid
@@ -34,10 +34,7 @@ def renderer():
 
 def test_nothing_changes_at_rest(renderer):
     assert renderer.paint.gain(STILL, np.eye(3)) is None
-    person, face, painted = renderer.paint.applied(renderer.person, renderer.face, STILL, np.eye(3))
-    assert painted is None
-    assert person is renderer.person
-    assert face is renderer.face
+    assert renderer.paint.painted(STILL, np.eye(3)) is None
 
 
 def test_gain_grows_from_one_without_a_jump(renderer):
@@ -47,18 +44,25 @@ def test_gain_grows_from_one_without_a_jump(renderer):
     assert 0 < np.abs(small - 1).max() < np.abs(large - 1).max() < 0.6
 
 
-def test_the_original_is_not_painted_on(renderer):
-    photo, person = renderer.face.image.copy(), renderer.person.layers.person.copy()
-    renderer.paint.applied(renderer.person, renderer.face, channels(noseSneer=1), np.eye(3))
-    assert np.array_equal(renderer.face.image, photo)
-    assert np.array_equal(renderer.person.layers.person, person)
+def test_painting_multiplies_colours_where_the_photo_shows_and_leaves_alpha():
+    gain = np.ones((4, 5, 4), np.float32)
+    gain[..., :3] = np.linspace(0.5, 1.5, 5)[None, :, None]
+    painted = Painted(gain, (10, 20))
+    shown = np.float32([[[11.5, 21.0], [14.0, 23.0]]])
+    colours = np.full((1, 2, 4), 100, np.float32)
+    painted.on(colours, shown)
+    assert np.allclose(colours[0, 0], [87.5, 87.5, 87.5, 100])
+    assert np.allclose(colours[0, 1], [150, 150, 150, 100])
+    three = np.full((1, 2, 3), 100, np.float32)
+    painted.on(three, shown)
+    assert np.allclose(three, colours[..., :3])
 
 
 def test_a_grey_picture_gets_no_folds(renderer):
     """Where there is no shading and no skin to tell from, none is drawn."""
     flat = np.full_like(renderer.face.image, 150)
     rest = renderer.portrait.rest[group_slice("expression")]
-    paint = build_paint(replace(renderer.face, image=flat), renderer.person, rest)
+    paint = build_paint(replace(renderer.face, image=flat), renderer.person.region, rest)
     gain = paint.gain(channels(browDown=1, noseSneer=1), np.eye(3))
     log_gain = np.zeros((paint.fine.rows, paint.fine.columns), np.float32)
     paint.creases.deepen(log_gain, paint.creases.change(channels(browDown=1, noseSneer=1)))

@@ -136,9 +136,7 @@ def draw_eye(eye: Eye, output: NDArray[np.uint8], source: NDArray[np.float32],
     window = cv2.remap(lids.window, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     drawn = _layers(eye, where, pose, gaze)
     if painted is not None:
-        at = where + (np.array(lids.box[:2]) - painted.corner).astype(np.float32)
-        gain = cv2.remap(painted.gain, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        drawn = cv2.multiply(drawn, gain)
+        painted.on(drawn, where + np.array(lids.box[:2], np.float32))
     patch = output[y0:y1, x0:x1][rows, columns]
     change = cv2.subtract(drawn, patch, dtype=cv2.CV_32F)
     change = cv2.multiply(change, _thrice(opacity * window))

@@ -7,6 +7,7 @@ shadows, stays as it is in the photo.
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,10 +38,21 @@ class Light:
 
 @dataclass(frozen=True)
 class Painted:
-    """A gain (h, w, 3) for the pixels of the photo from `corner` (x, y) on."""
+    """A gain (h, w, 4) for the pixels of the photo from `corner` (x, y) on; that of alpha is 1."""
 
     gain: NDArray[np.float32]
     corner: tuple[int, int]
+
+    def on(self, colours: NDArray[np.float32], shown: NDArray[np.float32]) -> None:
+        """Multiply colours (h, w, C), C 3 or 4, in place; shown: (h, w, 2) their px of the photo.
+
+        A fourth channel is left as it is.  Beyond the gain its border goes on.
+        """
+        at = shown - np.array(self.corner, np.float32)
+        gain = cv2.remap(self.gain, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        if colours.shape[2] == 3:
+            gain = cv2.cvtColor(gain, cv2.COLOR_RGBA2RGB)
+        cv2.multiply(colours, gain, dst=colours)
 
 
 def estimate_light(brightness: NDArray, normals: NDArray, skin: NDArray) -> Light:

@@ -74,37 +74,26 @@ def lip_colour(face: Face) -> NDArray[np.float64]:
 class LipPaint:
     """What parting lips look like in place of the photo's seam.
 
-    box: x0, y0, x1, y1 px within the slit's side_box.  upper, lower: colour (h, w, 3) and share
-    (h, w, 1) on it for the sheet of each lip.
+    corner: x, y px within the slit's side_box.  upper, lower: (h, w, 4) from there on, colour
+    times share and share, for the sheet of each lip.
     """
 
-    box: tuple[int, int, int, int]
-    upper: tuple[NDArray[np.float32], NDArray[np.float32]]
-    lower: tuple[NDArray[np.float32], NDArray[np.float32]]
+    corner: tuple[int, int]
+    upper: NDArray[np.float32]
+    lower: NDArray[np.float32]
 
-    def pictures(self, slit: Slit, image: NDArray[np.uint8],
-                 parted: float) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:  # fmt: skip
-        """The photo (H, W, 3) over the slit's side_box as each sheet shows it; parted: 0..1."""
-        photo = cut_out(image, slit.side_box)
-        x0, y0, x1, y1 = self.box
-        drawn = []
-        for colour, share in (self.upper, self.lower):
-            picture = photo.copy()
-            part = picture[y0:y1, x0:x1]
-            part[:] = np.rint(part + np.float32(parted) * share * (colour - part))
-            drawn.append(picture)
-        return drawn[0], drawn[1]
+    def on(self, above: bool, colours: NDArray[np.float32], at: NDArray[np.float32],
+           parted: float) -> None:  # fmt: skip
+        """Paint on colours (h, w, 3), in place, that show `at` (h, w, 2) px of side_box.
 
-
-def cut_out(image: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-    """Part of an image under box x0, y0, x1, y1; beyond its border the border goes on."""
-    height, width = image.shape[:2]
-    x0, y0, x1, y1 = box
-    inner = image[max(y0, 0) : max(y1, 1), max(x0, 0) : max(x1, 1)]
-    if inner.shape[:2] == (y1 - y0, x1 - x0):
-        return inner
-    rows = np.clip(np.arange(y0, y1), 0, height - 1)
-    return image[rows][:, np.clip(np.arange(x0, x1), 0, width - 1)]
+        above: the upper lip; parted: how far the lips are from touching, 0..1.
+        """
+        layer = self.upper if above else self.lower
+        drawn = cv2.remap(layer, at - np.array(self.corner, np.float32), None, cv2.INTER_LINEAR,
+                          borderMode=cv2.BORDER_CONSTANT)  # fmt: skip
+        drawn *= np.float32(parted)
+        colours *= 1 - drawn[..., 3:]
+        colours += drawn[..., :3]
 
 
 def paint_lips(face: Face, slit: Slit) -> LipPaint:
@@ -126,9 +115,8 @@ def paint_lips(face: Face, slit: Slit) -> LipPaint:
         colour, share = _rim(face, frame, local, above)
         both = share + (1 - share) * fold_share
         mixed = colour * share + fold * (1 - share) * fold_share
-        mixed /= np.maximum(both, 1e-6)
-        layers.append((mixed.astype(np.float32), both.astype(np.float32)))
-    return LipPaint(box, layers[0], layers[1])
+        layers.append(np.dstack([mixed, both]).astype(np.float32))
+    return LipPaint(box[:2], layers[0], layers[1])
 
 
 def _sampled(face: Face, frame: SlitFrame, local: NDArray) -> NDArray[np.float32]:

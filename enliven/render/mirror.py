@@ -202,9 +202,7 @@ def draw_mirror(
     drawn = cv2.remap(mirror.picture, mirrored, None, cv2.INTER_CUBIC).astype(np.float32)
     here = np.s_[y0 - grid.y : y1 - grid.y, x0 - grid.x : x1 - grid.x]
     if painted is not None:
-        at = source[here][part] + (np.array([grid.x, grid.y]) - painted.corner).astype(np.float32)
-        drawn[..., :3] *= cv2.remap(painted.gain, at, None, cv2.INTER_LINEAR,
-                                    borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+        painted.on(drawn, source[here][part] + np.array([grid.x, grid.y], np.float32))
     mix = share[part] * drawn[..., 3] * np.float32(1 / 255)
     covered = cover[here][part]
     covered += mix * (1 - covered)

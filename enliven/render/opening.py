@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from enliven.render.face import Face, cut_sheet, smooth_step
 from enliven.render.fold import invert_visible, turn_direction
+from enliven.render.light import Painted
 from enliven.render.mesh import Opening, SlitFrame, slit_frame
+from enliven.render.texture import Texture, make_texture
 from enliven.render.warp import Grid, Pose, Sheet, shifted
 
 STEP = 0.022  # grid step inside an opening's window, IOD
@@ -19,13 +21,16 @@ CORNER_WEB = 0.012  # skin that spans the corners of an opening, IOD
 CORNER_SEAL = 0.08  # and that closes the slit beyond them, IOD
 SETTLED_PX = 0.6  # rims closer to their place in the photo than this count as at rest
 
+Dress = Callable[[bool, NDArray[np.float32], NDArray[np.float32]], None]
+
 
 @dataclass(frozen=True)
 class Slit:
     """One opening, ready to be drawn.
 
     upper, lower: the two sheets.  side_upper, side_lower: (h, w) px on `side_grid` pixels,
-    negative where a photo pixel belongs to the sheet.  window: (h, w) 0..1.
+    negative where a photo pixel belongs to the sheet.  window: (h, w) 0..1.  photo: what of the
+    photo lies in side_box.
     """
 
     frame: SlitFrame
@@ -36,6 +41,7 @@ class Slit:
     side_upper: NDArray[np.float32]
     side_lower: NDArray[np.float32]
     window: NDArray[np.float32]
+    photo: Texture
     anchor: NDArray[np.float64]  # (3,) head coordinates of the centre
     rims_px: NDArray[np.float64]  # (52, n, 3) px: how the channels move the rims
 
@@ -85,9 +91,21 @@ def cut_slit(face: Face, opening: Opening, region: tuple[int, int, int, int],
         box, side_box,
         (local[..., 1] - upper - margin * face.iod_px * lens).astype(np.float32),
         (lower - local[..., 1] - _web(frame, local[..., 0], lens, face.iod_px)).astype(np.float32),
-        _window(box, FEATHER * face.iod_px), _centre(face, opening),
+        _window(box, FEATHER * face.iod_px), make_texture(cut_out(face.image, side_box)),
+        _centre(face, opening),
         face.basis[:, opening.upper + opening.lower] * face.iod_px,
     )  # fmt: skip
+
+
+def cut_out(image: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """Part of an image under box x0, y0, x1, y1; beyond its border the border goes on."""
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = box
+    inner = image[max(y0, 0) : max(y1, 1), max(x0, 0) : max(x1, 1)]
+    if inner.shape[:2] == (y1 - y0, x1 - x0):
+        return inner
+    rows = np.clip(np.arange(y0, y1), 0, height - 1)
+    return image[rows][:, np.clip(np.arange(x0, x1), 0, width - 1)]
 
 
 def _lens(frame: SlitFrame) -> tuple[NDArray, NDArray]:
@@ -160,12 +178,12 @@ class Skin:
 
 
 def draw_skin(slit: Slit, face: Face, where: Place, weights: NDArray, pose: Pose,
-              body_px: NDArray, pictures: tuple[NDArray, NDArray] | None = None,
-              soft_px: float = 1.0) -> Skin:  # fmt: skip
+              body_px: NDArray, painted: Painted | None = None,
+              dress: Dress | None = None, soft_px: float = 1.0) -> Skin:  # fmt: skip
     """Resample both sheets for channel weights (52,) at a pose.
 
-    pictures: what the upper and the lower sheet show over side_box; the photo by default.
-    soft_px: width of the rims' edges.
+    painted: what is on the skin already.  dress: changes colours of the upper (True) or lower
+    sheet in place, given the px of side_box that they show.  soft_px: width of the rims' edges.
     """
     drawn = []
     towards = turn_direction(pose.rotation, face.pose.rotation)
@@ -178,11 +196,14 @@ def draw_skin(slit: Slit, face: Face, where: Place, weights: NDArray, pose: Pose
         inside = cv2.remap(slit.window, source - np.array(slit.box[:2], np.float32), None,
                            cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)  # fmt: skip
         local = source - np.array(slit.side_box[:2], np.float32)
-        picture, at = (face.image, source) if pictures is None else (pictures[i], local)
-        colour = cv2.remap(picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        colour = slit.photo.at(local)
+        if dress is not None:
+            dress(i == 0, colour, local)
+        if painted is not None:
+            painted.on(colour, source)
         distance = cv2.remap(side, local, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         cover = np.clip(0.5 + (overlap - distance) / soft_px, 0, 1)
-        drawn.append((colour.astype(np.float32), cover, inside))
+        drawn.append((colour, cover, inside))
     (upper, over, upper_near), (lower, under, lower_near) = drawn
     # each sheet answers for what shows of it alone, and the interior is near everywhere
     near = over * upper_near + (1 - over) * (1 - under * (1 - lower_near))

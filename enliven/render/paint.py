@@ -11,7 +11,7 @@ It adds up, in log gain, from three parts:
 Light and shades live on a coarse grid, creases on a finer one.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -32,7 +32,6 @@ from enliven.render.mesh import (
     interpolation,
     skin_triangles,
 )
-from enliven.render.person import Person
 from enliven.render.warp import Grid
 
 COARSE, FINE = 0.05, 0.012  # grid steps, IOD
@@ -64,7 +63,6 @@ class Paint:
     fine, coarse: grids over the face.  normals: (r, c, 3) of the skin in the photo, camera axes,
     on the coarse grid; bend: (52, r * c * 3) how channels change them.  shades: (52, r * c).
     fade: (r, c) 0 to 1.  tone: (3,) log gain of the colours for one of brightness.
-    person, photo: copies to paint on.
     """
 
     fine: Grid
@@ -77,11 +75,9 @@ class Paint:
     creases: Creases
     tone: NDArray[np.float32]
     rest: NDArray[np.float32]
-    person: NDArray[np.float32]
-    photo: NDArray[np.uint8]
 
     def gain(self, weights: NDArray, turn: NDArray) -> NDArray[np.float32] | None:
-        """(h, w, 3) on the pixels of the grid; None where nothing changes.
+        """(h, w, 4) on the pixels of the grid, 1 for alpha; None where nothing changes.
 
         weights: (52,) change of expression from the photo; turn: (3, 3) rotation from it.
         """
@@ -102,30 +98,21 @@ class Paint:
         self.creases.deepen(log_gain, change)
         toned = cv2.merge([log_gain * tone for tone in self.tone])
         self.creases.even_out(toned, change)
-        return self.fine.to_pixels(cv2.exp(toned))
+        return self.fine.to_pixels(cv2.cvtColor(cv2.exp(toned), cv2.COLOR_RGB2RGBA))
 
-    def applied(self, person: Person, face: Face, weights: NDArray,
-                turn: NDArray) -> tuple[Person, Face, Painted | None]:  # fmt: skip
-        """Person and face with the painting on them, valid until the next call, and what it is."""
+    def painted(self, weights: NDArray, turn: NDArray) -> Painted | None:
+        """The gain of a frame and where it lies; None where nothing changes."""
         gain = self.gain(weights, turn)
-        if gain is None:
-            return person, face, None
-        painted = Painted(gain, (self.fine.x, self.fine.y))
-        x0, y0 = painted.corner
-        part = slice(y0, y0 + self.fine.height), slice(x0, x0 + self.fine.width)
-        cv2.multiply(face.image[part], gain, dst=self.photo[part], dtype=cv2.CV_8U)
-        x0, y0 = x0 - person.region[0], y0 - person.region[1]
-        part = slice(y0, y0 + self.fine.height), slice(x0, x0 + self.fine.width)
-        whole = cv2.cvtColor(gain, cv2.COLOR_RGB2RGBA)  # with an alpha of 1
-        cv2.multiply(person.layers.person[part], whole, dst=self.person[part])
-        layers = replace(person.layers, person=self.person)
-        return replace(person, layers=layers), replace(face, image=self.photo), painted
+        return None if gain is None else Painted(gain, (self.fine.x, self.fine.y))
 
 
-def build_paint(face: Face, person: Person, rest: NDArray) -> Paint:
-    """Prepare the painting of a photo that shows the expression `rest` (52,)."""
+def build_paint(face: Face, region: tuple[int, int, int, int], rest: NDArray) -> Paint:
+    """Prepare the painting of a photo that shows the expression `rest` (52,).
+
+    region: x0, y0, x1, y1 px of all that moves.
+    """
     iod = face.iod_px
-    box = _box(face, person.region)
+    box = _box(face, region)
     fine, coarse = Grid.over(box, FINE * iod), Grid.over(box, COARSE * iod)
     points = coarse.points()
     shape = points.shape[:2]
@@ -153,7 +140,6 @@ def build_paint(face: Face, person: Person, rest: NDArray) -> Paint:
         bend.reshape(len(bend), -1).astype(np.float32),
         SHADE_STRENGTH * presence * from_above(light) * _shades_at(places).reshape(len(bend), -1),
         fade, creases, _tone(colours, sure.ravel()), rest.astype(np.float32),
-        person.layers.person.copy(), face.image.copy(),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from enliven.render.light import Painted
 from enliven.render.matte import Layers, cut_layers
 from enliven.render.mesh import CHIN, FOREHEAD
 from enliven.render.mirror import Mirror, draw_mirror, mirror_face
+from enliven.render.texture import Texture, make_texture
 from enliven.render.torso import Torso, build_torso
 from enliven.render.warp import Grid, Pose, Sheet
 from enliven.types import Portrait
@@ -39,7 +40,7 @@ class Person:
 
     region: x0, y0, x1, y1 px.  mask: (H, W) uint8, whose pixels of the photo are the person's.
     pixels: (h, w, 2) px coordinates of the region within itself.  rest: (3, 3) the head's rotation
-    in the photo.
+    in the photo.  texture: the person's layer.
     """
 
     region: tuple[int, int, int, int]
@@ -51,6 +52,7 @@ class Person:
     mirror: Mirror
     torso: Torso
     beyond: Beyond
+    texture: Texture
 
 
 def cut_person(portrait: Portrait, face: Face, landmarks: NDArray) -> Person:
@@ -62,7 +64,8 @@ def cut_person(portrait: Portrait, face: Face, landmarks: NDArray) -> Person:
     y, x = np.mgrid[0 : y1 - y0, 0 : x1 - x0].astype(np.float32)
     torso = build_torso(skin, face, portrait.mask.shape[0])
     return Person(region, mask, layers, skin, np.dstack([x, y]), portrait.rotation,
-                  mirror_face(face, mask), torso, measure_cuts(layers.person[..., 3]))  # fmt: skip
+                  mirror_face(face, mask), torso, measure_cuts(layers.person[..., 3]),
+                  make_texture(layers.person))  # fmt: skip
 
 
 def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pose: Pose,
@@ -88,8 +91,10 @@ def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pos
     source += person.pixels
     sharpen_outlines(source, forward, grid, back, towards)
     whole = fold_back(source, person.beyond)
-    drawn = cv2.remap(person.layers.person, source, None, cv2.INTER_CUBIC,
-                      borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    drawn = person.texture.at(source)
+    if painted is not None:
+        part = _showing(painted, back, grid)
+        painted.on(drawn[part], source[part] + np.array([x0, y0], np.float32))
     drawn = faded(drawn, whole)
     cover = np.clip(drawn[..., 3], 0, 1)
     shown = cv2.multiply(cv2.merge([1 - cover] * 3), person.layers.background)
@@ -98,3 +103,17 @@ def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pos
     draw_mirror(person.mirror, output[y0:y1, x0:x1], cover, back, source, grid, weights, pose,
                 painted)  # fmt: skip
     return cover, source
+
+
+def _showing(painted: Painted, back: NDArray[np.float32], grid: Grid) -> tuple[slice, slice]:
+    """Rows and columns of the region's pixels that show any of what is painted."""
+    shown = grid.points().astype(np.float32) + back - np.array(painted.corner, np.float32)
+    height, width = painted.gain.shape[:2]
+    x, y = shown[..., 0], shown[..., 1]
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    parts = []
+    for axis, step, length in ((1, grid.step[1], grid.height), (0, grid.step[0], grid.width)):
+        index = np.flatnonzero(np.any(inside, axis=axis))
+        low, high = (index[0] - 1, index[-1] + 2) if len(index) else (0, 0)
+        parts.append(slice(max(0, int(low * step)), min(length, int(np.ceil(high * step)))))
+    return parts[0], parts[1]

@@ -18,9 +18,10 @@ from enliven.geometry import project, rotation_from_vector
 from enliven.render.alpha import straight
 from enliven.render.body import body_motion
 from enliven.render.eyes import build_eyes, draw_eye, lid_weights, skin_weights
-from enliven.render.face import Face, describe_face
+from enliven.render.face import describe_face
 from enliven.render.glasses import find_glasses, stiffened
 from enliven.render.layers import head_box, reframe
+from enliven.render.light import Painted
 from enliven.render.lips import paint_lips, seal_line
 from enliven.render.mesh import FACE_OVAL, MOUTH, outline
 from enliven.render.mouth import build_mouth, draw_mouth, parting
@@ -87,7 +88,7 @@ class Renderer:
             stiff = stiffened(person.skin, glasses, face.iod_px)
             person = replace(person, skin=stiff)
         self.person = person
-        self.paint = build_paint(face, self.person, portrait.rest[group_slice("expression")])
+        self.paint = build_paint(face, self.person.region, portrait.rest[group_slice("expression")])
         skin, region = self.person.skin, self.person.region
         edge = outline(skin.places.reshape(-1, 2), face.landmarks[list(FACE_OVAL)])
         on_face = (edge.distance == 0).reshape(skin.grid.rows, skin.grid.columns)
@@ -127,14 +128,14 @@ class Renderer:
         output = self.portrait.image.copy()
         turn = pose.rotation @ self.portrait.rotation.T
         skin = skin_weights(weights)
-        person, face, gain = self.paint.applied(self.person, self.face, weights, turn)
-        cover, shown = draw_person(person, output, skin, pose, body, gain)
-        self._draw_mouth(output, face, skin, pose, body_px)
+        painted = self.paint.painted(weights, turn)
+        cover, shown = draw_person(self.person, output, skin, pose, body, painted)
+        self._draw_mouth(output, skin, pose, body_px, painted)
         x0, y0, _, _ = self.person.region
         for eye in self.eyes:
             part = self._part(eye.lids.corners, pose)
             look = values[group_slice("gaze")]
-            draw_eye(eye, output, shown, (x0, y0), part, weights, look, gain)
+            draw_eye(eye, output, shown, (x0, y0), part, weights, look, painted)
         return output, cover
 
     def _pose(self, values: NDArray) -> Pose:
@@ -148,16 +149,20 @@ class Renderer:
         return Pose(turn @ portrait.rotation, portrait.translation + shift, portrait.focal_px,
                     portrait.centre_px, (across, down, roll))  # fmt: skip
 
-    def _draw_mouth(self, output: NDArray[np.uint8], face: Face, weights: NDArray, pose: Pose,
-                    body_px: NDArray) -> None:  # fmt: skip
-        slit = self.mouth_slit
+    def _draw_mouth(self, output: NDArray[np.uint8], weights: NDArray, pose: Pose,
+                    body_px: NDArray, painted: Painted | None) -> None:  # fmt: skip
+        slit, face = self.mouth_slit, self.face
         where = self._place(slit, pose)
         opacity = slit.opacity(weights)
         if where is None or not opacity:
             return
         parted = parting(self.mouth, weights)
-        shown = self.lips.pictures(slit, face.image, parted) if parted else None
-        skin = draw_skin(slit, face, where, weights, pose, body_px, shown, self.mouth.rim_px)
+
+        def dress(above: bool, colours: NDArray, at: NDArray) -> None:
+            self.lips.on(above, colours, at, parted)
+
+        skin = draw_skin(slit, face, where, weights, pose, body_px, painted,
+                         dress if parted else None, self.mouth.rim_px)  # fmt: skip
         cover = skin.upper_cover + (1 - skin.upper_cover) * skin.lower_cover
         corner = np.array([where.x0, where.y0])
 
