@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from enliven.face.portrait import load_portrait
-from enliven.render.lips import cut_out
-from enliven.render.opening import draw_skin
+from enliven.render.opening import cut_out, draw_skin
 from enliven.render.renderer import Renderer, RenderOptions
 from enliven.types import INDEX, group_slice
 
@@ -19,21 +18,32 @@ def renderer():
     return Renderer(load_portrait(EXAMPLE), RenderOptions(size=256, crop=True))
 
 
-def test_closed_lips_show_the_photo(renderer):
-    image, slit = renderer.face.image, renderer.mouth_slit
-    for picture in renderer.lips.pictures(slit, image, 0.0):
-        assert np.array_equal(picture, cut_out(image, slit.side_box))
+def painted(renderer, above, parted):
+    """The photo over the slit's side_box before and after painting the lips."""
+    height, width = renderer.mouth_slit.side_upper.shape
+    at = np.dstack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32)
+    before = renderer.mouth_slit.photo.at(at)
+    after = before.copy()
+    renderer.lips.on(above, after, at, parted)
+    return before, after
+
+
+@pytest.mark.parametrize("above", [True, False])
+def test_closed_lips_show_the_photo(renderer, above):
+    photo, after = painted(renderer, above, 0.0)
+    assert np.array_equal(after, photo)
+    assert np.array_equal(photo, cut_out(renderer.face.image, renderer.mouth_slit.side_box))
 
 
 def test_paint_stays_in_its_box_and_grows_with_the_opening(renderer):
-    image, slit, lips = renderer.face.image, renderer.mouth_slit, renderer.lips
-    photo = cut_out(image, slit.side_box).astype(int)
-    x0, y0, x1, y1 = lips.box
+    x0, y0 = renderer.lips.corner
+    height, width = renderer.lips.upper.shape[:2]
     changes = []
     for parted in (0.5, 1.0):
-        changed = np.abs(lips.pictures(slit, image, parted)[0] - photo)
+        before, after = painted(renderer, True, parted)
+        changed = np.abs(after - before)
         changes.append(changed.sum())
-        changed[y0:y1, x0:x1] = 0
+        changed[y0 : y0 + height, x0 : x0 + width] = 0
         assert not changed.any()
     assert 0 < changes[0] < changes[1]
 

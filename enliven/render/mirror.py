@@ -197,6 +197,8 @@ def draw_mirror(
         return
     share = target.to_pixels(share)
     across, down = (np.flatnonzero((share >= LEAST_SHARE).any(axis)) for axis in (0, 1))
+    if not len(across):  # between the nodes it may fall short
+        return
     part = np.s_[down[0] : down[-1] + 1, across[0] : across[-1] + 1]
     mirrored = (target.to_pixels(found) + pixel_map(target))[part]
     drawn = cv2.remap(mirror.picture, mirrored, None, cv2.INTER_CUBIC).astype(np.float32)
