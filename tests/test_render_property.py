@@ -24,7 +24,7 @@ SIDE = 160  # px, of a crop around the head
 GREEN = (0, 255, 0)
 SPECK = 2  # px of it that may shine through between strands of hair
 GREENER = 60  # how far the green may exceed red and blue in a face that has none
-EDGE, HOLLOW = 0.2, 0.2  # IOD within the face oval in the photo, where every pose shows skin
+EDGE, HOLLOW = 0.2, 0.05  # IOD within and beyond the oval of the photo in which a hole is one
 STEPS, BLOCK = 12, 8  # 1% steps of a path; px of the squares whose means are compared
 
 
