@@ -24,7 +24,8 @@ SIDE = 160  # px, of a crop around the head
 GREEN = (0, 255, 0)
 SPECK = 2  # px of it that may shine through between strands of hair
 GREENER = 60  # how far the green may exceed red and blue in a face that has none
-EDGE, HOLLOW = 0.2, 0.05  # IOD within and beyond the oval of the photo in which a hole is one
+EDGE, HOLLOW = 0.2, 0.2  # IOD within the face oval in the photo, where every pose shows skin
+NEAR = 0.05  # IOD around that in which background shut in by skin is a hole, no gap to the collar
 STEPS, BLOCK = 12, 8  # 1% steps of a path; px of the squares whose means are compared
 
 
@@ -97,7 +98,7 @@ def faults(renderer, values):
     _, parts = cv2.connectedComponents(greenish.astype(np.uint8), connectivity=8)
     rim = np.concatenate([parts[0], parts[:, 0], parts[:, -1]])
     core = inside_face(renderer, values)
-    reach = 2 * round(HOLLOW * renderer.face.iod_px) + 1
+    reach = 2 * round(NEAR * renderer.face.iod_px) + 1
     around = cv2.dilate(core.astype(np.uint8), np.ones((reach, reach)))
     enclosed = greenish & (around > 0) & ~np.isin(parts, rim)
     through = (core & greenish) | enclosed
