@@ -27,17 +27,21 @@ JAW = tuple(EXPRESSION.index(n) for n in ("jawOpen", "jawLeft", "jawRight", "jaw
 TONGUE = EXPRESSION.index("tongueOut")
 # Edges of the rows below the seam of the closed lips, IOD: the upper teeth stand just in front
 # of the lower ones, which the lower lip hides until it is drawn down.
-UPPER_EDGE, LOWER_EDGE = 0.012, 0.013
+UPPER_EDGE, LOWER_EDGE = 0.030, 0.013
 UPPER_BEHIND, LOWER_BEHIND = 0.045, 0.070  # the middle of the rows behind the seam, IOD
+INNER = 1.0
 BITE_TILT = 0.14  # rad; the rows rise towards the back
-JAW_SHARE = 0.94  # of the lower lip's way with the jaw that the lower teeth go
+JAW_SHARE = 0.97  # of the lower lip's way with the jaw that the lower teeth go
+# Rounded lips stay before the lower teeth: the share of the lip's way down that these go along.
+ROUND, ROUND_SHARE = EXPRESSION.index("mouthFunnel"), 0.9
 LIPS_FIRST = 0.05  # jawOpen of which half reaches the teeth
 JAW_TURN = 0.32  # rad that a full jawOpen turns the lower row
 MOST_ASIDE = 0.6  # sideways slope of sight at which half of it counts: cheeks close the view
 THROAT = 0.62  # IOD behind the lips
 # Light falls in through the lips: at depth z it is 1 / (1 + (z / (REACH (gap + LEAST_GAP)))^2).
-LIGHT_REACH, LEAST_GAP = 1.4, 0.06
+LIGHT_REACH, LEAST_GAP = 2.0, 0.06
 SHADOW = 0.9  # how much of what lies behind the lips' inner side gives way to it at the rims
+MOST_LIFTED = 0.6  # of it that is taken off a photo's own teeth
 OWN_SHADOW = np.array([0.50, 0.62, 0.60], np.float32)  # of light the lips keep out, R G B
 TYPICAL_SKIN = np.array([1.0, 0.76, 0.64])  # under white light
 BOUNCE = np.array([0.22, -0.10, -0.12], np.float32)  # shade inside is red from the flesh around
@@ -50,7 +54,8 @@ class Mouth:
     """Everything behind the lips of one face.
 
     seam: (3,) middle of the closed lips; axes: (3, 3) rows right, down, back; head coordinates.
-    jaw_fields: (4, 3) IOD: how the JAW channels move the lower teeth.
+    jaw_fields: (4, 3) IOD: how the JAW channels move the lower teeth.  round_down: how far the
+    ROUND channel lowers them, IOD.
     lips: (52, 4, 3) IOD: how all channels move the middles of both inner rims and the corners,
     from lips_at.  width: between the corners at rest, IOD.
     """
@@ -63,10 +68,12 @@ class Mouth:
     lower_edge: float
     dark: NDArray[np.float32]  # (3,)
     tongue: NDArray[np.float32]  # (3,)
+    bounce: NDArray[np.float32]  # (3,) how the flesh around colours the shade
     inner_lip: NDArray[np.float32]  # (3,) the lips' wet side in their own shade
     wet: NDArray[np.float32]  # (3,) colour of a full gleam
     jaw_fields: NDArray[np.float64]
     jaw_at_rest: NDArray[np.float64]  # (4,)
+    round_down: float
     lips: NDArray[np.float64]
     lips_at: NDArray[np.float64]  # (4, 3)
     width: float
@@ -97,18 +104,20 @@ def build_mouth(face: Face, slit: Slit, rest: NDArray) -> Mouth:
     gum = flesh(0.8 * np.array([0.92, 0.58, 0.60]) * skin, skin)
     tongue = flesh(np.array([1.0, 0.80, 0.84]) * skin, skin)
     dark = flesh(np.array([0.50, 0.22, 0.24]) * skin, skin)
-    inner = 0.25 * np.array([0.55, 0.38, 0.40]) * skin + 0.45 * lip_colour(face)
+    inner = INNER * (0.25 * np.array([0.55, 0.38, 0.40]) * skin + 0.45 * lip_colour(face))
     scale = float(np.clip(width / 0.50, 0.85, 1.15))
     px_per_iod = 1.4 * face.iod_px
     mouth = Mouth(
         seam, axes,
         paint_row(True, tooth, gum, scale, px_per_iod),
-        paint_row(False, 0.92 * tooth, gum, scale, px_per_iod),
+        paint_row(False, 0.86 * tooth, gum, scale, px_per_iod),
         UPPER_EDGE, LOWER_EDGE,
         dark.astype(np.float32), tongue.astype(np.float32),
+        BOUNCE * np.float32(aliveness(skin)),
         inner.astype(np.float32),
         (0.35 * light * (skin + 2 * skin.max()) / 3).astype(np.float32),
         JAW_SHARE * face.basis[jaw][:, LOWER_LIP_INNER[5]], rest[jaw].astype(np.float64),
+        ROUND_SHARE * float(axes[1] @ face.basis[ROUND, LOWER_LIP_INNER[5]]),
         face.basis[:, marks].copy(), face.head[marks].copy(), width, lifted_interior(face, slit),
         edge_blur(face),
     )  # fmt: skip
@@ -122,6 +131,7 @@ def _with_own_teeth(mouth: Mouth, face: Face, slit: Slit, skin: NDArray) -> Mout
     inside = np.ascontiguousarray(mouth.from_photo[..., 3])
     image = np.clip(mouth.from_photo[..., :3], 0, 255).astype(np.uint8)
     score = tooth_like(image, inside, skin)
+    image = _out_of_shadow(mouth, image, mouth.from_photo[..., 4], score)
     still = np.zeros(len(face.basis))
     light = _light(*_lips(mouth, still)[1:])
     corner = np.array(slit.box[:2])
@@ -154,6 +164,17 @@ def _with_own_teeth(mouth: Mouth, face: Face, slit: Slit, skin: NDArray) -> Mout
         else:
             mouth = replace(mouth, lower=row)
     return mouth
+
+
+def _out_of_shadow(mouth: Mouth, image: NDArray[np.uint8], shadow: NDArray[np.float32],
+                   score: NDArray[np.float32]) -> NDArray[np.uint8]:  # fmt: skip
+    """A photo's teeth (h, w, 3) without the shadow of its lips, which each frame casts anew."""
+    if (score > 0.5).sum() < 9:
+        return image
+    share = np.minimum(SHADOW * shadow, MOST_LIFTED)[..., None]
+    freed = (image - share * mouth.inner_lip) / (1 - share)
+    brightest = np.percentile(image[score > 0.5], 90, axis=0)
+    return np.clip(freed, 0, np.maximum(image, brightest)).astype(np.uint8)
 
 
 def skin_light(face: Face) -> tuple[NDArray, float]:
@@ -193,10 +214,14 @@ def edge_blur(face: Face) -> float:
 
 def flesh(colour: NDArray, skin: NDArray) -> NDArray[np.float64]:
     """A colour (3,) of the mouth, in the face's own material: a marble head has a marble tongue."""
-    chroma = (skin.max() - skin.min()) / max(float(skin.max()), 1.0)
-    alive = float(smooth_step(np.array((chroma - 0.08) / 0.12)))
     stone = skin * (colour.mean() / max(float(skin.mean()), 1.0))
-    return stone + alive * (colour - stone)
+    return stone + aliveness(skin) * (colour - stone)
+
+
+def aliveness(skin: NDArray) -> float:
+    """0 for the grey of stone, 1 for skin of any complexion, of its colour (3,)."""
+    chroma = (skin.max() - skin.min()) / max(float(skin.max()), 1.0)
+    return float(smooth_step(np.array((chroma - 0.08) / 0.12)))
 
 
 def lifted_interior(face: Face, slit: Slit) -> NDArray[np.float32] | None:
@@ -280,11 +305,12 @@ def _row_frame(mouth: Mouth, upper: bool, weights: NDArray) -> RowFrame:
         jaw = weights[list(JAW)] + mouth.jaw_at_rest
         # a small opening is more the lips' doing than the jaw's
         jaw = jaw * max(float(jaw[0]), 0.0) / (max(float(jaw[0]), 0.0) + LIPS_FIRST)
-        origin = mouth.axes @ (jaw @ mouth.jaw_fields) + [0, mouth.lower_edge, LOWER_BEHIND]
+        down = mouth.lower_edge + mouth.round_down * float(weights[ROUND])
+        origin = mouth.axes @ (jaw @ mouth.jaw_fields) + [0, down, LOWER_BEHIND]
         angle = BITE_TILT + JAW_TURN * float(jaw[0])
     cos, sin = np.cos(angle), np.sin(angle)
-    down = np.array([0, cos, sin])
-    return RowFrame(origin, np.array([[1, 0, 0], -down if upper else down, [0, -sin, cos]]))
+    along = np.array([0, cos, sin])
+    return RowFrame(origin, np.array([[1, 0, 0], -along if upper else along, [0, -sin, cos]]))
 
 
 def _lips(mouth: Mouth, weights: NDArray) -> tuple[NDArray, float, float]:
@@ -365,7 +391,7 @@ def _draw_inside(mouth: Mouth, view: View, shape: tuple[int, int], weights: NDAr
     canvas[:] = mouth.dark * light(np.array(THROAT, np.float32))
     tongue = see_tongue(on_jaw, float(weights[TONGUE]), float(abs(view.to_plane[0, 0])))
     lit = tongue.shade * light(tongue.depth + np.float32(jaw.origin[2])) ** 1.4
-    lit = lit[:, None] * (1 + (1 - lit[:, None]) * BOUNCE)
+    lit = lit[:, None] * (1 + (1 - lit[:, None]) * mouth.bounce)
     colour = lit * (mouth.tongue + tongue.gleam[:, None] * mouth.wet)
     _over(canvas, colour.reshape(*shape, 3), tongue.alpha.reshape(shape))
     for row, rays, frame in ((mouth.lower, on_jaw, jaw), (mouth.upper, on_skull, skull)):
@@ -374,7 +400,7 @@ def _draw_inside(mouth: Mouth, view: View, shape: tuple[int, int], weights: NDAr
         if row is mouth.lower:
             alpha = alpha * (1 - tongue.alpha * (tongue.depth < depth)).reshape(shape)
         lit = light(depth + np.float32(frame.origin[2])).reshape(*shape, 1)
-        _over(canvas, seen[..., :3] * lit * (1 + (1 - lit) * BOUNCE), alpha)
+        _over(canvas, seen[..., :3] * lit * (1 + (1 - lit) * mouth.bounce), alpha)
     return canvas
 
 

@@ -128,7 +128,8 @@ def _painted(upper: bool, along: NDArray, v: NDArray, tooth: NDArray, gum: NDArr
     rounded = edge + np.where(which < 3, 0.9, 0.5) * np.abs(u) ** 5
 
     # crowns bulge: their flanks and necks turn away from the light; between them a soft line
-    flank = 1 - 0.13 * np.abs(u) ** 3 - 0.12 * np.clip((np.abs(u) - 0.88) / 0.12, 0, 1)
+    line = 0.16 if upper else 0.26
+    flank = 1 - 0.13 * np.abs(u) ** 3 - line * np.clip((np.abs(u) - 0.85) / 0.15, 0, 1)
     body = 1 - 0.16 * np.clip((share - 0.6) / 0.4, 0, 1) - 0.10 * np.clip(1 - share / 0.15, 0, 1)
     warm = np.array([1.0, 0.975, 0.92], np.float32) ** share[..., None]
     crown = tooth * warm * (flank * body)[..., None]
@@ -145,7 +146,8 @@ def _painted(upper: bool, along: NDArray, v: NDArray, tooth: NDArray, gum: NDArr
     colour = np.where((v < edge)[..., None], biting, front)
 
     # the cheeks keep the light from the back teeth
-    colour = colour * (1 - 0.55 * smooth_step((side - 14) / 26))[..., None]
+    start, reach, kept_off = (14, 26, 0.55) if upper else (7, 18, 0.75)
+    colour = colour * (1 - kept_off * smooth_step((side - start) / reach))[..., None]
     soft = max(px_mm, 0.15)
     alpha = np.clip((v - rounded) / soft + 0.5, 0, 1)
     behind = np.clip((thick + v) / max(soft, 1.5), 0, 1) * smooth_step((side - 11) / 6)
