@@ -12,14 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enliven.render.face import Face, smooth_step
-from enliven.render.mesh import LOWER_LIP_INNER, LOWER_LIP_OUTER, UPPER_LIP_INNER, SlitFrame
+from enliven.render.mesh import (
+    LOWER_LIP_INNER,
+    LOWER_LIP_OUTER,
+    UPPER_LIP_INNER,
+    UPPER_LIP_OUTER,
+    SlitFrame,
+)
 from enliven.render.opening import Slit
 
 OPEN_GAP = 0.032  # IOD; lips further apart than this in the photo count as open
 PARTED = 0.035  # IOD between the rims at which the seam has gone from them
 RIM, RIM_FADE = 0.006, 0.012  # IOD of each lip that the dark seam covers, and that it fades over
 SAMPLES = (0.022, 0.032, 0.042)  # IOD from the rim; where a lip has its own colour
+LIP_SHARE = 0.6  # of a lip's thickness that the last of them stays within
 ROLL, ROLLED = 0.032, 0.55  # IOD over which a rim turns away from the light, and what is left of it
+INSET = 0.03  # of the width, from each corner, over which the rims are painted
 FOLD_LENGTH, FOLD_HALF = 0.17, 0.05  # IOD; the dark fold beyond a corner
 FOLD_INSIDE = 0.06  # IOD inside of a corner where it starts
 FOLD_SHARE = 0.9
@@ -132,14 +140,17 @@ def _rim(face: Face, frame: SlitFrame, local: NDArray, above: bool) -> tuple[NDA
     a = np.linspace(left, right, 65)
     upper, lower = frame.rims(a)
     rim, outwards = (upper, -1) if above else (lower, 1)
-    lines = np.stack([np.stack([a, rim + outwards * e * iod], -1) for e in SAMPLES])
+    border = frame.to_local(face.landmarks[list(UPPER_LIP_OUTER if above else LOWER_LIP_OUTER)])
+    thick = np.interp(a, *border[np.argsort(border[:, 0])].T) - rim
+    near = np.clip(LIP_SHARE * np.abs(thick) / (SAMPLES[-1] * iod), 0.3, 1)
+    lines = np.stack([np.stack([a, rim + outwards * near * e * iod], -1) for e in SAMPLES])
     colour = _sampled(face, frame, lines).mean(0)
     colour = cv2.GaussianBlur(colour[None], (0, 0), 2.5, borderType=cv2.BORDER_REPLICATE)[0]
     past = (local[..., 1] - np.interp(local[..., 0], a, rim)) * -outwards / iod
     own = np.stack([np.interp(local[..., 0], a, c) for c in colour.T], -1)
     rolled = smooth_step(past / ROLL + 0.5)[..., None]
     own *= 1 - (1 - ROLLED) * rolled * np.array([0.85, 1.0, 1.0])
-    inset = 0.08 * (right - left)
+    inset = INSET * (right - left)
     along = smooth_step((local[..., 0] - left) / inset) * smooth_step(
         (right - local[..., 0]) / inset
     )

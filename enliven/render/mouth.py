@@ -13,6 +13,14 @@ from numpy.typing import NDArray
 
 from enliven.geometry import project
 from enliven.render.face import Face, smooth_step
+from enliven.render.flesh import (
+    aliveness,
+    edge_blur,
+    flesh,
+    shade_colour,
+    skin_light,
+    tooth_colour,
+)
 from enliven.render.layers import push_pull
 from enliven.render.lifted import find_edge, lift, tooth_like
 from enliven.render.lips import OPEN_GAP, PARTED, lip_colour
@@ -29,7 +37,6 @@ TONGUE = EXPRESSION.index("tongueOut")
 # of the lower ones, which the lower lip hides until it is drawn down.
 UPPER_EDGE, LOWER_EDGE = 0.030, 0.013
 UPPER_BEHIND, LOWER_BEHIND = 0.045, 0.070  # the middle of the rows behind the seam, IOD
-INNER = 1.0
 BITE_TILT = 0.14  # rad; the rows rise towards the back
 JAW_SHARE = 0.97  # of the lower lip's way with the jaw that the lower teeth go
 # Rounded lips stay before the lower teeth: the share of the lip's way down that these go along.
@@ -38,15 +45,17 @@ LIPS_FIRST = 0.05  # jawOpen of which half reaches the teeth
 JAW_TURN = 0.32  # rad that a full jawOpen turns the lower row
 MOST_ASIDE = 0.6  # sideways slope of sight at which half of it counts: cheeks close the view
 THROAT = 0.62  # IOD behind the lips
-# Light falls in through the lips: at depth z it is 1 / (1 + (z / (REACH (gap + LEAST_GAP)))^2).
-LIGHT_REACH, LEAST_GAP = 2.0, 0.06
+# Light falls in through the lips: at depth z it is 1 / (1 + (z / (REACH (gap + LEAST_GAP)))^2),
+# and rounded lips let in as much less as they are narrower.  Less reaches the tongue, which faces
+# up: light^TONGUE_FALL, but TONGUE_LEAST from the walls around.
+LIGHT_REACH, LEAST_GAP = 2.0, 0.2
+TONGUE_FALL, TONGUE_LEAST = 2.0, 0.12
 SHADOW = 0.9  # how much of what lies behind the lips' inner side gives way to it at the rims
 MOST_LIFTED = 0.6  # of it that is taken off a photo's own teeth
 OWN_SHADOW = np.array([0.50, 0.62, 0.60], np.float32)  # of light the lips keep out, R G B
-TYPICAL_SKIN = np.array([1.0, 0.76, 0.64])  # under white light
 BOUNCE = np.array([0.22, -0.10, -0.12], np.float32)  # shade inside is red from the flesh around
-EDGE_BLUR, DRAWN_BLUR = (0.5, 3.0), 0.6  # px, of photos and of what is drawn
-OWN_FADE = 0.11  # IOD of lip motion over which the photo's own mouth gives way to the drawn one
+DRAWN_BLUR = 0.6  # px, of what is drawn
+OWN_FADE = 0.16  # IOD of lip motion over which the photo's own mouth gives way to the drawn one
 
 
 @dataclass(frozen=True)
@@ -103,8 +112,12 @@ def build_mouth(face: Face, slit: Slit, rest: NDArray) -> Mouth:
     tooth = tooth_colour(skin, light)
     gum = flesh(0.8 * np.array([0.92, 0.58, 0.60]) * skin, skin)
     tongue = flesh(np.array([1.0, 0.80, 0.84]) * skin, skin)
-    dark = flesh(np.array([0.50, 0.22, 0.24]) * skin, skin)
-    inner = INNER * (0.25 * np.array([0.55, 0.38, 0.40]) * skin + 0.45 * lip_colour(face))
+    dark = flesh(np.array([0.30, 0.13, 0.14]) * skin, skin)
+    inner = flesh(np.array([0.60, 0.37, 0.37]) * lip_colour(face), skin)
+    # nothing inside a carved or cast head has a colour of its own: it lies in that of its shade
+    stone = 1 - aliveness(skin)
+    dark, tongue, inner = (c + stone * (shade_colour(face) - c)
+                           for c in (dark, tongue, inner))  # fmt: skip
     scale = float(np.clip(width / 0.50, 0.85, 1.15))
     px_per_iod = 1.4 * face.iod_px
     mouth = Mouth(
@@ -175,53 +188,6 @@ def _out_of_shadow(mouth: Mouth, image: NDArray[np.uint8], shadow: NDArray[np.fl
     freed = (image - share * mouth.inner_lip) / (1 - share)
     brightest = np.percentile(image[score > 0.5], 90, axis=0)
     return np.clip(freed, 0, np.maximum(image, brightest)).astype(np.uint8)
-
-
-def skin_light(face: Face) -> tuple[NDArray, float]:
-    """Median skin colour (3,) around the mouth, and how brightly the face is lit, 0.35 to 1.1."""
-    cheeks = [205, 425, 50, 280, 36, 266, 152, 199]
-    points = np.rint(face.landmarks[cheeks]).astype(int)
-    height, width = face.image.shape[:2]
-    colours = face.image[np.clip(points[:, 1], 0, height - 1), np.clip(points[:, 0], 0, width - 1)]
-    skin = np.median(colours.astype(np.float64), axis=0)
-    # the brightest skin tells the light better than the median, which tells the complexion
-    peak = np.percentile(colours.max(1), 80) / 255
-    return skin, float(np.clip(0.35 + 0.75 * peak, 0.35, 1.1))
-
-
-def tooth_colour(skin: NDArray, light: float) -> NDArray[np.float64]:
-    """Colour (3,) of teeth in full light: an ivory in the tint of the light on the skin."""
-    tint = skin / np.maximum(skin.max(), 1) / TYPICAL_SKIN
-    ivory = np.array([214, 200, 178]) * light * (tint / tint.max()) ** 0.8
-    bounced = skin * np.array([0.98, 1.12, 1.18])
-    return flesh(np.clip(0.55 * ivory + 0.46 * bounced, 0, 235), skin)
-
-
-def edge_blur(face: Face) -> float:
-    """Standard deviation of the blur of the sharper edges of a face, px.
-
-    Blurring an edge of deviation s by another of 1 makes its slope less by sqrt(1 + 1 / s^2).
-    """
-    low, high = face.landmarks.min(0).astype(int), face.landmarks.max(0).astype(int)
-    part = face.image[max(low[1], 0) : high[1], max(low[0], 0) : high[0]]
-    grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    before, after = (cv2.magnitude(cv2.Sobel(g, -1, 1, 0), cv2.Sobel(g, -1, 0, 1))
-                     for g in (grey, cv2.GaussianBlur(grey, (0, 0), 1.0)))  # fmt: skip
-    edges = before >= np.percentile(before, 98)
-    ratio = float(np.percentile(before[edges] / np.maximum(after[edges], 1), 75))
-    return float(np.clip(1 / max(ratio**2 - 1, 1e-2) ** 0.5, *EDGE_BLUR))
-
-
-def flesh(colour: NDArray, skin: NDArray) -> NDArray[np.float64]:
-    """A colour (3,) of the mouth, in the face's own material: a marble head has a marble tongue."""
-    stone = skin * (colour.mean() / max(float(skin.mean()), 1.0))
-    return stone + aliveness(skin) * (colour - stone)
-
-
-def aliveness(skin: NDArray) -> float:
-    """0 for the grey of stone, 1 for skin of any complexion, of its colour (3,)."""
-    chroma = (skin.max() - skin.min()) / max(float(skin.max()), 1.0)
-    return float(smooth_step(np.array((chroma - 0.08) / 0.12)))
 
 
 def lifted_interior(face: Face, slit: Slit) -> NDArray[np.float32] | None:
@@ -313,15 +279,16 @@ def _row_frame(mouth: Mouth, upper: bool, weights: NDArray) -> RowFrame:
     return RowFrame(origin, np.array([[1, 0, 0], -along if upper else along, [0, -sin, cos]]))
 
 
-def _lips(mouth: Mouth, weights: NDArray) -> tuple[NDArray, float, float]:
-    """Middles of the rims and corners (4, 3), the opening between them, and its depth, IOD.
+def _lips(mouth: Mouth, weights: NDArray) -> tuple[NDArray, float, float, float]:
+    """Middles of the rims and corners (4, 3), the opening, its narrowness, and its depth, IOD.
 
-    The opening is the gap in the middle, taken for less where the mouth is drawn together.
+    The opening is the gap between the middles, taken for less where the mouth is drawn together:
+    narrowness is the square of its width over that at rest, at most 1.
     """
     lips = mouth.lips_at + np.tensordot(weights, mouth.lips, 1)
     gap = max(float((lips[1] - lips[0]) @ mouth.axes[1]), 0.0)
-    narrow = min(float(np.linalg.norm(lips[3] - lips[2])) / mouth.width, 1.0)
-    return lips, gap * narrow**2, float((lips[:2].mean(0) - mouth.seam) @ mouth.axes[2])
+    narrow = min(float(np.linalg.norm(lips[3] - lips[2])) / mouth.width, 1.0) ** 2
+    return lips, gap * narrow, narrow, float((lips[:2].mean(0) - mouth.seam) @ mouth.axes[2])
 
 
 def parting(mouth: Mouth, weights: NDArray) -> float:
@@ -329,16 +296,16 @@ def parting(mouth: Mouth, weights: NDArray) -> float:
 
     Closed lips leave their seam when they part, open ones whenever they move.
     """
-    lips, gap, _ = _lips(mouth, weights)
+    lips, gap, _, _ = _lips(mouth, weights)
     at_rest = _lips(mouth, np.zeros_like(weights))[1]
     if at_rest < OPEN_GAP:
         return float(smooth_step(np.array((gap - at_rest) / PARTED)))
     return float(smooth_step(np.array(np.abs(lips - mouth.lips_at).max() / PARTED)))
 
 
-def _light(gap: float, front: float) -> Callable[[NDArray], NDArray]:
+def _light(gap: float, narrow: float, front: float) -> Callable[[NDArray], NDArray]:
     """Share of light at depths (...) IOD behind the seam of the closed lips."""
-    reach = np.float32(LIGHT_REACH * (gap + LEAST_GAP))
+    reach = np.float32(LIGHT_REACH * (gap + LEAST_GAP * narrow))
 
     def light(depth: NDArray) -> NDArray:
         fall = np.maximum(depth - np.float32(front), 0) / reach
@@ -361,9 +328,9 @@ def draw_mouth(mouth: Mouth, pose: Pose, corner: NDArray, weights: NDArray,
         return canvas
     part = slice(y0, y0 + height), slice(x0, x0 + width)
     dark = lip_shadow(cover, iod_px)[part]
-    lips, gap, front = _lips(mouth, weights)
+    lips, gap, narrow, front = _lips(mouth, weights)
     drawn = _draw_inside(mouth, look(mouth.seam, mouth.axes, pose, corner + np.array([x0, y0])),
-                         (height, width), weights, _light(gap, front))  # fmt: skip
+                         (height, width), weights, _light(gap, narrow, front))  # fmt: skip
     if mouth.blur_px > DRAWN_BLUR:
         more = (mouth.blur_px**2 - DRAWN_BLUR**2) ** 0.5
         drawn = cv2.GaussianBlur(drawn, (0, 0), more, borderType=cv2.BORDER_REPLICATE)
@@ -390,7 +357,8 @@ def _draw_inside(mouth: Mouth, view: View, shape: tuple[int, int], weights: NDAr
     canvas = np.empty((*shape, 3), np.float32)
     canvas[:] = mouth.dark * light(np.array(THROAT, np.float32))
     tongue = see_tongue(on_jaw, float(weights[TONGUE]), float(abs(view.to_plane[0, 0])))
-    lit = tongue.shade * light(tongue.depth + np.float32(jaw.origin[2])) ** 1.4
+    lit = light(tongue.depth + np.float32(jaw.origin[2]))
+    lit = tongue.shade * (TONGUE_LEAST + (1 - TONGUE_LEAST) * lit**TONGUE_FALL)
     lit = lit[:, None] * (1 + (1 - lit[:, None]) * mouth.bounce)
     colour = lit * (mouth.tongue + tongue.gleam[:, None] * mouth.wet)
     _over(canvas, colour.reshape(*shape, 3), tongue.alpha.reshape(shape))

@@ -147,7 +147,8 @@ def _painted(upper: bool, along: NDArray, v: NDArray, tooth: NDArray, gum: NDArr
 
     # the cheeks keep the light from the back teeth
     start, reach, kept_off = (14, 26, 0.55) if upper else (7, 18, 0.75)
-    colour = colour * (1 - kept_off * smooth_step((side - start) / reach))[..., None]
+    shade = kept_off * smooth_step((side - start) / reach)[..., None]
+    colour = colour * (1 - shade * np.array([0.9, 1.0, 1.0], np.float32))
     soft = max(px_mm, 0.15)
     alpha = np.clip((v - rounded) / soft + 0.5, 0, 1)
     behind = np.clip((thick + v) / max(soft, 1.5), 0, 1) * smooth_step((side - 11) / 6)

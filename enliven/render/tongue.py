@@ -16,7 +16,7 @@ from enliven.render.teeth import Rays
 # Centre and radii in the axes of the lower teeth (x right, y down from their edge, z back), IOD,
 # at the stations of tongueOut.
 STATIONS = (0.0, 0.3, 0.6, 1.0)
-CENTRES = ((0.0, 0.150, 0.42), (0.0, 0.055, 0.36), (0.0, 0.02, 0.31), (0.0, 0.05, 0.12))
+CENTRES = ((0.0, 0.180, 0.42), (0.0, 0.055, 0.36), (0.0, 0.02, 0.31), (0.0, 0.05, 0.12))
 RADII = ((0.235, 0.185, 0.39), (0.20, 0.135, 0.34), (0.18, 0.085, 0.38), (0.17, 0.085, 0.40))
 GROOVE = 0.022  # half width of the line along the middle, IOD
 SIDEWAYS = 0.25  # share of a sideways view that counts
