@@ -144,9 +144,9 @@ def _with_own_teeth(mouth: Mouth, face: Face, slit: Slit, skin: NDArray) -> Mout
     inside = np.ascontiguousarray(mouth.from_photo[..., 3])
     image = np.clip(mouth.from_photo[..., :3], 0, 255).astype(np.uint8)
     score = tooth_like(image, inside, skin)
-    image = _out_of_shadow(mouth, image, mouth.from_photo[..., 4], score)
+    image = take_off_shadow(image, mouth.from_photo[..., 4], mouth.inner_lip, score)
     still = np.zeros(len(face.basis))
-    light = _light(*_lips(mouth, still)[1:])
+    light = daylight(*_lips(mouth, still)[1:])
     corner = np.array(slit.box[:2])
 
     def pixels(row: Row, frame: RowFrame) -> NDArray[np.float32]:
@@ -157,7 +157,7 @@ def _with_own_teeth(mouth: Mouth, face: Face, slit: Slit, skin: NDArray) -> Mout
 
     for upper in (True, False):
         row = mouth.upper if upper else mouth.lower
-        frame = _row_frame(mouth, upper, still)
+        frame = row_frame(mouth, upper, still)
         edge = find_edge(row, pixels(row, frame), score)
         if edge is None:
             continue
@@ -165,7 +165,7 @@ def _with_own_teeth(mouth: Mouth, face: Face, slit: Slit, skin: NDArray) -> Mout
             mouth = replace(mouth, upper_edge=mouth.upper_edge - edge)
         else:
             mouth = replace(mouth, lower_edge=mouth.lower_edge + edge)
-        frame = _row_frame(mouth, upper, still)
+        frame = row_frame(mouth, upper, still)
         places = pixels(row, frame)
         depth = (row.at_rest()[0][..., 2] + frame.origin[2]).astype(np.float32)
         row = lift(row, image, places, inside, score, light(depth))
@@ -179,13 +179,18 @@ def _with_own_teeth(mouth: Mouth, face: Face, slit: Slit, skin: NDArray) -> Mout
     return mouth
 
 
-def _out_of_shadow(mouth: Mouth, image: NDArray[np.uint8], shadow: NDArray[np.float32],
-                   score: NDArray[np.float32]) -> NDArray[np.uint8]:  # fmt: skip
-    """A photo's teeth (h, w, 3) without the shadow of its lips, which each frame casts anew."""
+def take_off_shadow(image: NDArray[np.uint8], shadow: NDArray[np.float32],
+                    rim: NDArray[np.float32],
+                    score: NDArray[np.float32]) -> NDArray[np.uint8]:  # fmt: skip
+    """A photo's teeth (h, w, 3) without the shadow of its lips, which each frame casts anew.
+
+    shadow: (h, w) 0..1, in which they give way to the colour rim (3,).  score: (h, w) 0..1, what
+    of the photo looks like teeth.
+    """
     if (score > 0.5).sum() < 9:
         return image
     share = np.minimum(SHADOW * shadow, MOST_LIFTED)[..., None]
-    freed = (image - share * mouth.inner_lip) / (1 - share)
+    freed = (image - share * rim) / (1 - share)
     brightest = np.percentile(image[score > 0.5], 90, axis=0)
     return np.clip(freed, 0, np.maximum(image, brightest)).astype(np.uint8)
 
@@ -263,7 +268,7 @@ def lines_of_sight(view: View, pixels: NDArray[np.float32], frame: RowFrame) -> 
     return Rays(pixels @ onto[:, :2].T + onto[:, 2], step.astype(np.float32))
 
 
-def _row_frame(mouth: Mouth, upper: bool, weights: NDArray) -> RowFrame:
+def row_frame(mouth: Mouth, upper: bool, weights: NDArray) -> RowFrame:
     """The upper row on the skull, or the lower one where the jaw has it; both rise to the back."""
     if upper:
         origin, angle = np.array([0, mouth.upper_edge, UPPER_BEHIND]), BITE_TILT
@@ -303,7 +308,7 @@ def parting(mouth: Mouth, weights: NDArray) -> float:
     return float(smooth_step(np.array(np.abs(lips - mouth.lips_at).max() / PARTED)))
 
 
-def _light(gap: float, narrow: float, front: float) -> Callable[[NDArray], NDArray]:
+def daylight(gap: float, narrow: float, front: float) -> Callable[[NDArray], NDArray]:
     """Share of light at depths (...) IOD behind the seam of the closed lips."""
     reach = np.float32(LIGHT_REACH * (gap + LEAST_GAP * narrow))
 
@@ -330,7 +335,7 @@ def draw_mouth(mouth: Mouth, pose: Pose, corner: NDArray, weights: NDArray,
     dark = lip_shadow(cover, iod_px)[part]
     lips, gap, narrow, front = _lips(mouth, weights)
     drawn = _draw_inside(mouth, look(mouth.seam, mouth.axes, pose, corner + np.array([x0, y0])),
-                         (height, width), weights, _light(gap, narrow, front))  # fmt: skip
+                         (height, width), weights, daylight(gap, narrow, front))  # fmt: skip
     if mouth.blur_px > DRAWN_BLUR:
         more = (mouth.blur_px**2 - DRAWN_BLUR**2) ** 0.5
         drawn = cv2.GaussianBlur(drawn, (0, 0), more, borderType=cv2.BORDER_REPLICATE)
@@ -351,7 +356,7 @@ def draw_mouth(mouth: Mouth, pose: Pose, corner: NDArray, weights: NDArray,
 def _draw_inside(mouth: Mouth, view: View, shape: tuple[int, int], weights: NDArray,
                  light: Callable[[NDArray], NDArray]) -> NDArray[np.float32]:  # fmt: skip
     pixels = grid_pixels(shape)
-    skull, jaw = (_row_frame(mouth, upper, weights) for upper in (True, False))
+    skull, jaw = (row_frame(mouth, upper, weights) for upper in (True, False))
     on_skull, on_jaw = (lines_of_sight(view, pixels, frame) for frame in (skull, jaw))
     # the throat, a little lighter towards the palate and the floor, which are nearer
     canvas = np.empty((*shape, 3), np.float32)
