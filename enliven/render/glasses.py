@@ -24,6 +24,9 @@ RIM_REACH = (0.15, 0.46)  # IOD from an eye's middle to its rim
 BENDING = 0.25  # what a rim's path pays for each pixel squared it changes its radius by
 FRAME_COLOUR = 16.0  # Lab units by which frames differ from themselves
 FRAME_WIDTH, FRAME_FADE = 0.055, 0.09  # IOD to either side that is stiff, and becomes soft
+PLANE_FADE = 0.14  # IOD over which depth returns to what is seen beside the glass
+BRIDGE_TOP = 6  # landmark on which glasses sit
+PLANE_AHEAD, PLANE_WRAP = 0.02, 0.15  # IOD before it, and how they bend back: IOD for each IOD^2
 TINT_LIGHT, TINT_COLOUR = 0.72, 14.0  # share of the cheek's light, Lab units: through dark glass
 EYES = ((33, 133), (362, 263))
 CHEEKS = (50, 280)
@@ -45,7 +48,18 @@ class Glasses:
 
     def stiffness(self, points: NDArray, iod_px: float) -> NDArray[np.float32]:
         """0 to 1 at points (..., 2) px: how far skin there must not move below the frame."""
-        lines = [*self.rims.astype(np.float32), self.bridge, *self.temples]
+        away = self._distance(points, iod_px, temples=True, filled=self.dark)
+        return smooth_step(1 - (away - FRAME_WIDTH) / FRAME_FADE).astype(np.float32)
+
+    def presence(self, points: NDArray, iod_px: float) -> NDArray[np.float32]:
+        """0 to 1 at points (..., 2) px: how far they lie in the plane of rims and glass."""
+        away = self._distance(points, iod_px, temples=False, filled=True)
+        return smooth_step(1 - (away - FRAME_WIDTH) / PLANE_FADE).astype(np.float32)
+
+    def _distance(self, points: NDArray, iod_px: float, *, temples: bool,
+                  filled: bool) -> NDArray[np.float32]:  # fmt: skip
+        """IOD from points (..., 2) px to the frame, or to the glass as well."""
+        lines = [*self.rims.astype(np.float32), self.bridge, *(self.temples if temples else ())]
         low = points.reshape(-1, 2).min(0)
         high = points.reshape(-1, 2).max(0)
         size = np.ceil((high - low) * IOD_PX / iod_px).astype(int) + 3
@@ -53,18 +67,29 @@ class Glasses:
         for i, line in enumerate(lines):
             at = np.rint((np.asarray(line) - low) * IOD_PX / iod_px).astype(np.int32)
             cv2.polylines(mask, [at], i < 2, 0)
-            if self.dark and i < 2:
+            if filled and i < 2:
                 cv2.fillPoly(mask, [at], 0)
         distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5) / IOD_PX
-        stiff = smooth_step(1 - (distance - FRAME_WIDTH) / FRAME_FADE).astype(np.float32)
         at = ((points - low) * IOD_PX / iod_px).astype(np.float32)
-        return cv2.remap(stiff, at, None, cv2.INTER_LINEAR)
+        return cv2.remap(distance.astype(np.float32), at, None, cv2.INTER_LINEAR)
 
 
-def stiffened(skin: Sheet, glasses: Glasses, iod_px: float) -> Sheet:
-    """The sheet of a face with no motion but the head's where the frame lies on it."""
-    stiff = glasses.stiffness(skin.places, iod_px)
-    return replace(skin, fields=skin.fields * (1 - stiff[skin.part])[..., None])
+def stiffened(skin: Sheet, glasses: Glasses, face: Face) -> Sheet:
+    """The sheet of a face on which the frame keeps its shape.
+
+    Where it lies, nothing moves but the head; and rims and glass stand in one plane before the
+    face, however far behind it the hair is that they are seen against.
+    """
+    stiff = glasses.stiffness(skin.places, face.iod_px)
+    fields = skin.fields * (1 - stiff[skin.part])[..., None]
+    eye = -face.pose.rotation.T @ face.pose.translation  # the camera, in head coordinates
+    ray = skin.head - eye
+    plane = face.head[BRIDGE_TOP, 2] - PLANE_AHEAD + PLANE_WRAP * skin.head[..., 0] ** 2
+    reach = (plane - eye[2]) / ray[..., 2]
+    share = glasses.presence(skin.places, face.iod_px)
+    # along the line of sight, so that the photo stays as it is
+    head = eye + ray * (1 + share * (reach - 1))[..., None]
+    return replace(skin, fields=fields, head=head.astype(np.float32))
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class Renderer:
         self.face = face = describe_face(portrait, landmarks, portrait.basis, portrait.triangles)
         person, glasses = cut_person(portrait, face, landmarks), find_glasses(face)
         if glasses is not None:
-            stiff = stiffened(person.skin, glasses, face.iod_px)
+            stiff = stiffened(person.skin, glasses, face)
             person = replace(person, skin=stiff)
         self.person = person
         self.paint = build_paint(face, self.person.region, portrait.rest[group_slice("expression")])
