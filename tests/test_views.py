@@ -46,3 +46,4 @@ def test_a_turntable_needs_no_driver(face_networks, portrait_jpg, tmp_path):
     done = run(portrait_jpg, tmp_path, turntable=True, fps=5)
     assert done.frames == 30
     assert done.notes == ()
+    assert replay(done.sidecar).same
