@@ -30,7 +30,7 @@ ROLL, ROLLED = 0.032, 0.55  # IOD over which a rim turns away from the light, an
 INSET = 0.03  # of the width, from each corner, over which the rims are painted
 FOLD_LENGTH, FOLD_HALF = 0.17, 0.05  # IOD; the dark fold beyond a corner
 FOLD_INSIDE = 0.06  # IOD inside of a corner where it starts
-FOLD_SHARE = 0.9
+FOLD_SHARE = 0.4
 
 
 def seal_line(image: NDArray[np.uint8], landmarks: NDArray, iod_px: float) -> NDArray[np.float64]:
