@@ -7,13 +7,13 @@ running maximum of the new places leaves what is seen (the order of McMillan and
 but pressed to a thin strip, which keeps the sheet whole and its outline smooth.
 """
 
+import math
 from dataclasses import replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from enliven.geometry import vector_from_rotation
 from enliven.render.warp import Grid
 
 LEAST_SLOPE = 0.06  # hidden skin is pressed to this share of its width
@@ -24,8 +24,13 @@ FAR_PX = 1e5  # the sheet goes on as it ends for this long
 
 def turn_direction(rotation: NDArray, rest: NDArray) -> NDArray[np.float64]:
     """(2,) -1..1: which way across and down the image near points go as rest turns to rotation."""
-    across, down, _ = vector_from_rotation(rotation @ rest.T)
-    return np.clip(np.array([-down, across]) / SURE, -1, 1)
+    turn = rotation @ rest.T
+    # Rodrigues' formula read backwards; a head is never turned by half a circle
+    axis = np.array([turn[0, 2] - turn[2, 0], turn[2, 1] - turn[1, 2], turn[1, 0] - turn[0, 1]]) / 2
+    sine = math.hypot(*axis)
+    angle = math.atan2(sine, (turn[0, 0] + turn[1, 1] + turn[2, 2] - 1) / 2)
+    across, down = axis[:2] * (angle / max(sine, 1e-12)) / SURE
+    return np.array([min(max(-across, -1.0), 1.0), min(max(down, -1.0), 1.0)])
 
 
 def invert_visible(displacement: NDArray[np.float32], source: Grid, target: Grid,

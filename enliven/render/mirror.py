@@ -16,7 +16,7 @@ from enliven.render.face import Face, smooth_step
 from enliven.render.fold import invert_visible, turn_direction
 from enliven.render.light import Painted
 from enliven.render.mesh import FACE_OVAL, LEFT_EYE, RIGHT_EYE, interpolation, nearest_first
-from enliven.render.opening import pixel_map
+from enliven.render.texture import Texture, make_texture
 from enliven.render.warp import Grid, Pose, Sheet, make_sheet
 
 # fmt: off
@@ -30,10 +30,16 @@ EYE_MARGIN, EYE_FADE = 0.02, 0.05  # IOD around the eyes that keep their own gaz
 HAIRLINE = 0.45  # hair of one side is not put on the other this close inside it, IOD
 TONE_BLUR = 0.12  # shading coarser than this is the photo's own, IOD
 OUTLINE = 0.04  # where the background may shine through at the outline of the photo, IOD
+FAR, FAR_SHARE = 3.0, 0.05  # where the photo tells nothing, shading from so much farther counts
 TONE_RANGE = (0.35, 2.8)  # shading is matched by a gain between these
 NEEDED = (0.65, 0.40)  # photo pixels to a drawn one at which the mirror image starts, and is all
 BETTER = (1.2, 1.8)  # how many times as many pixels it must have to show at all, and fully
+SEEN = (0.2, 0.6)  # photo pixels to one of the mirror image that tell nothing of skin, and all
+DETAIL = (0.02, 0.10)  # size of what the two sides of a face are compared by, IOD
+ALIKE, LEAST_TRUST = (0.50, 0.85), 0.5  # correlation of sides that differ, and of equal ones
+JUDGED = (0.2, 0.4)  # share of the face to be seen on both sides before they are compared
 LEAST_SHARE = 0.02  # less of the mirror image does not show
+SPARE = 3  # points of the grid around what is looked at
 ENOUGH = np.radians([4.0, 8.0])  # a photo is good for the first, and from the second it is not
 
 
@@ -51,15 +57,18 @@ def counterparts() -> NDArray[np.int64]:
 class Mirror:
     """The mirrored photo as a second sheet of skin.
 
-    picture: (h, w, 4) uint8, colour with its shading matched to the side it replaces, and cover.
-    sheet: over `picture`.
+    texture: (h, w, 4), colour with its shading matched to the side it replaces, and cover 0..1.
+    sheet: over its picture.  inside: (R, C) on the sheet, IOD to the face's border, < 0 outside.
     rest, mirrored: (3, 3) the head's rotation in the photo and in the mirrored photo.
+    trust: 0..1, how thin skin has to be before the other side is better: 0 never, 1 soon.
     """
 
-    picture: NDArray[np.uint8]
+    texture: Texture
     sheet: Sheet
+    inside: NDArray[np.float32]
     rest: NDArray[np.float64]
     mirrored: NDArray[np.float64]
+    trust: float
 
 
 def mirror_face(face: Face, mask: NDArray[np.uint8]) -> Mirror:
@@ -90,21 +99,31 @@ def mirror_face(face: Face, mask: NDArray[np.uint8]) -> Mirror:
     ones = np.ones((grid.rows, grid.columns))
     fields = np.stack([spread(channel) for channel in face.basis])
     sheet = make_sheet(grid, spread(head), fields, ones, 0 * ones)
-    place = cv2.resize(spread(face.landmarks), picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    shape = picture.shape[:2]
+    at = spread(face.landmarks)
+    place, seen = (cv2.resize(field, shape[::-1], interpolation=cv2.INTER_LINEAR)
+                   for field in (at, _seen(at, grid)))  # fmt: skip
     own = cv2.remap(face.image, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    cover = _cover(landmarks, picture.shape[:2], face.iod_px)
+    cover, inside = _cover(landmarks, shape, face.iod_px), _inside(landmarks, shape, face.iod_px)
     reach = max(1, round(OUTLINE * face.iod_px))
     inner = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2))
     known = cv2.remap(inner, place, None, cv2.INTER_LINEAR).astype(np.float32) / 255
     own = own.astype(np.float32)
-    hair = _disagreement(own, picture, cover * known, face.iod_px)
-    picture *= _tone(own, picture, cover * known * (1 - hair), TONE_BLUR * face.iod_px)
-    inside = _inside(landmarks, picture.shape[:2], face.iod_px)
+    skin = cover * known * smooth_step(inside / BORDER).astype(np.float32)
+    hair = _disagreement(own, picture, skin, face.iod_px)
+    picture *= _tone(own, picture, skin * (1 - hair), TONE_BLUR * face.iod_px)
     cover *= 1 - hair * known * (1 - smooth_step(inside / HAIRLINE))
     sign = np.diag([-1.0, 1.0, 1.0])
-    picture = np.dstack([np.clip(picture, 0, 255), 255 * cover])
-    return Mirror(np.rint(picture).astype(np.uint8), sheet, face.pose.rotation,
-                  sign @ face.pose.rotation @ sign)  # fmt: skip
+    border = cv2.resize(inside, (grid.columns, grid.rows), interpolation=cv2.INTER_AREA)
+    texture = make_texture(np.dstack([np.clip(picture, 0, 255), cover]))
+    return Mirror(texture, sheet, border, face.pose.rotation, sign @ face.pose.rotation @ sign,
+                  _trust(own, picture, skin * seen, face.iod_px))  # fmt: skip
+
+
+def _seen(places: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:
+    """(R, C) 0..1: how well the photo shows its own side, at places (R, C, 2) px of it."""
+    area = density(places - grid.points().astype(np.float32), grid)
+    return smooth_step((np.abs(area) - SEEN[0]) / (SEEN[1] - SEEN[0])).astype(np.float32)
 
 
 def _disagreement(own: NDArray[np.float32], mirrored: NDArray[np.float32],
@@ -116,6 +135,25 @@ def _disagreement(own: NDArray[np.float32], mirrored: NDArray[np.float32],
     ratio = np.abs(np.log((both[0] + 12) / (both[1] + 12)))
     hair = np.asarray(smooth_step((ratio - 0.25) / 0.35), np.float32)
     return cv2.GaussianBlur(hair, (0, 0), 0.04 * iod_px)
+
+
+def _trust(own: NDArray[np.float32], mirrored: NDArray[np.float32], both: NDArray[np.float32],
+           iod_px: float) -> float:  # fmt: skip
+    """See `Mirror`; both: (h, w) 0..1, where the photo shows both sides.
+
+    From the correlation of their creases, edges and spots.  A photo that hardly shows the one
+    side has nothing better than the other.
+    """
+    detail = []
+    for image in (own, mirrored):
+        log_image = np.log(cv2.cvtColor(np.clip(image, 0, 255), cv2.COLOR_RGB2GRAY) + 12)
+        fine, coarse = (cv2.GaussianBlur(log_image, (0, 0), s * iod_px) for s in DETAIL)
+        detail.append(fine - coarse)
+    products = [float((both * x * y).sum()) for x, y in (detail, detail[:1] * 2, detail[1:] * 2)]
+    alike = products[0] / max(np.sqrt(products[1] * products[2]), 1e-6)
+    differ = 1 - smooth_step((alike - ALIKE[0]) / (ALIKE[1] - ALIKE[0]))
+    judged = smooth_step((both.mean() - JUDGED[0]) / (JUDGED[1] - JUDGED[0]))
+    return 1 - (1 - LEAST_TRUST) * float(differ * judged)
 
 
 def _tone(own: NDArray[np.float32], mirrored: NDArray[np.float32], skin: NDArray[np.float32],
@@ -130,7 +168,11 @@ def _tone(own: NDArray[np.float32], mirrored: NDArray[np.float32], skin: NDArray
 
     def shading(image: NDArray) -> NDArray:
         part = cv2.resize(image * skin[..., None], size, interpolation=cv2.INTER_AREA)
-        return cv2.GaussianBlur(part, (0, 0), sigma / small, borderType=cv2.BORDER_REPLICATE)
+        near, far = (
+            cv2.GaussianBlur(part, (0, 0), times * sigma / small, borderType=cv2.BORDER_REPLICATE)
+            for times in (1, FAR)
+        )
+        return near + FAR_SHARE * far
 
     floor = 4 * shading(np.ones_like(own)) + 1e-3
     gain = np.clip((shading(own) + floor) / (shading(mirrored) + floor), *TONE_RANGE)
@@ -138,8 +180,8 @@ def _tone(own: NDArray[np.float32], mirrored: NDArray[np.float32], skin: NDArray
 
 
 def _cover(landmarks: NDArray, shape: tuple[int, ...], iod_px: float) -> NDArray[np.float32]:
-    """(h, w) 0..1: where in the mirrored picture there is skin to use; eyes look their own way."""
-    cover = smooth_step(_inside(landmarks, shape, iod_px) / BORDER)
+    """(h, w) 0..1: where the mirrored picture is of use; eyes look their own way."""
+    cover = np.ones(shape)
     for eye in (LEFT_EYE, RIGHT_EYE):
         mask = np.ones(shape, np.uint8)
         rim = landmarks[list(eye.upper + eye.lower[::-1])]
@@ -150,10 +192,11 @@ def _cover(landmarks: NDArray, shape: tuple[int, ...], iod_px: float) -> NDArray
 
 
 def _inside(landmarks: NDArray, shape: tuple[int, ...], iod_px: float) -> NDArray[np.float32]:
-    """(h, w) IOD to the border of the face, 0 outside."""
+    """(h, w) IOD to the border of the face, negative outside."""
     mask = np.zeros(shape, np.uint8)
     cv2.fillPoly(mask, [np.rint(landmarks[list(FACE_OVAL)]).astype(np.int32)], 1)
-    return np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, 3) / iod_px, np.float32)
+    inner, outer = (cv2.distanceTransform(m, cv2.DIST_L2, 3) for m in (mask, 1 - mask))
+    return np.asarray((inner - outer) / iod_px, np.float32)
 
 
 def draw_mirror(
@@ -161,7 +204,6 @@ def draw_mirror(
     output: NDArray[np.uint8],
     cover: NDArray[np.float32],
     back: NDArray[np.float32],
-    source: NDArray[np.float32],
     grid: Grid,
     weights: NDArray,
     pose: Pose,
@@ -171,45 +213,92 @@ def draw_mirror(
 
     output: (h, w, 3) the region that grid covers.  cover: (h, w) of the person, which grows where
     the mirror image is drawn.  back: (R, C, 2) px on grid, how the photo was sampled for the
-    output; source: (h, w, 2) px the same, counted from the region's corner.
-    painted: what the photo was painted with.
+    output.  painted: what the photo was painted with.
     """
-    turn = np.arccos(np.clip((np.trace(pose.rotation @ mirror.rest.T) - 1) / 2, -1, 1))
-    if turn < ENOUGH[0]:
+    turn = np.arccos(np.clip((np.vdot(pose.rotation, mirror.rest) - 1) / 2, -1, 1))
+    begun = float(smooth_step((turn - ENOUGH[0]) / (ENOUGH[1] - ENOUGH[0])))
+    if begun < LEAST_SHARE or not mirror.trust:
         return
-    forward = mirror.sheet.displacement(weights, pose, np.zeros(2, np.float32))
-    places = (mirror.sheet.places + forward).reshape(-1, 2)
-    pad = 3 * mirror.sheet.grid.step[0]
-    x0, y0 = np.maximum(np.floor(places.min(0) - pad).astype(int), (grid.x, grid.y))
-    x1, y1 = np.minimum(np.ceil(places.max(0) + pad).astype(int),
-                        (grid.x + grid.width, grid.y + grid.height))  # fmt: skip
-    if min(x1 - x0, y1 - y0) < 4:
+    sheet = mirror.sheet
+    forward = sheet.displacement(weights, pose, np.zeros(2, np.float32))
+    thin = _thin_skin(sheet.places + forward, back, grid, mirror.trust * NEEDED[0])
+    if thin is None:
         return
-    target = Grid.over((x0, y0, x1, y1), mirror.sheet.grid.step[0])
+    target, own, shown = thin
     towards = turn_direction(pose.rotation, mirror.mirrored)
-    found = invert_visible(forward, mirror.sheet.grid, target, towards)
-    cells = grid.to_cells(target.points().astype(np.float32))
-    own = cv2.remap(density(back, grid), *cells, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    share = _share(own, density(found, target))
-    share = cv2.GaussianBlur(share, (0, 0), 1.0)
-    share *= float(smooth_step((turn - ENOUGH[0]) / (ENOUGH[1] - ENOUGH[0])))
-    if share.max() < LEAST_SHARE:
+    found = invert_visible(forward, sheet.grid, target, towards)
+    mirrored = found + target.points().astype(np.float32)
+    inside = cv2.remap(mirror.inside, *sheet.grid.to_cells(mirrored), cv2.INTER_LINEAR,
+                       borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    shares = cv2.merge([*_shares(own / mirror.trust, density(found, target)), inside])
+    shares = cv2.GaussianBlur(shares, (0, 0), 1.0)
+    visible = (shares[..., 0] * shares[..., 1] >= LEAST_SHARE) & (shares[..., 2] > 0)
+    if not visible.any():
         return
-    share = target.to_pixels(share)
-    across, down = (np.flatnonzero((share >= LEAST_SHARE).any(axis)) for axis in (0, 1))
-    if not len(across):  # between the nodes it may fall short
-        return
-    part = np.s_[down[0] : down[-1] + 1, across[0] : across[-1] + 1]
-    mirrored = (target.to_pixels(found) + pixel_map(target))[part]
-    drawn = cv2.remap(mirror.picture, mirrored, None, cv2.INTER_CUBIC).astype(np.float32)
-    here = np.s_[y0 - grid.y : y1 - grid.y, x0 - grid.x : x1 - grid.x]
+    part, target = _cut(target, visible)
+    needed, better, inside = cv2.split(target.to_pixels(shares[part]))
+    x, y = target.x - grid.x, target.y - grid.y
+    here, covered = (
+        picture[y : y + target.height, x : x + target.width] for picture in (output, cover)
+    )
+    drawn = mirror.texture.at(target.to_pixels(mirrored[part]))
+    mix = np.maximum(needed, 1 - covered) * better * smooth_step(inside / BORDER)
+    mix = np.clip(begun * mix * drawn[..., 3], 0, 1)
     if painted is not None:
-        painted.on(drawn, source[here][part] + np.array([grid.x, grid.y], np.float32))
-    mix = share[part] * drawn[..., 3] * np.float32(1 / 255)
-    covered = cover[here][part]
+        # as smooth as the thin skin it is for
+        at = shown[part] - np.array(painted.corner, np.float32)
+        gain = cv2.remap(painted.gain, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        drawn = cv2.multiply(drawn, target.to_pixels(gain))
     covered += mix * (1 - covered)
-    patch = output[here][part]
-    patch[:] = np.clip(patch + mix[..., None] * (drawn[..., :3] - patch) + 0.5, 0, 255)
+    colour = cv2.convertScaleAbs(cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB))
+    here[:] = cv2.blendLinear(here, colour, 1 - mix, mix)
+
+
+def _thin_skin(
+    places: NDArray[np.float32], back: NDArray[np.float32], grid: Grid, needed: float
+) -> tuple[Grid, NDArray[np.float32], NDArray[np.float32]] | None:
+    """Where a pixel drawn of the face, at places (r, c, 2) px, has fewer than needed in the photo.
+
+    Returns a grid over it and, on its points, the density of the photo (R, C) and the px of the
+    photo that are shown (R, C, 2).  None if there is no such place.
+    """
+    column, row = grid.to_cells(np.stack([places.min((0, 1)), places.max((0, 1))]))
+    x0, y0 = (max(0, int(low) - SPARE) for low in (column[0], row[0]))
+    x1, y1 = (max(2, int(high) + SPARE) for high in (column[1], row[1]))
+    if x0 > grid.columns - 2 or y0 > grid.rows - 2:
+        return None
+    own = density(back[y0:y1, x0:x1], grid)
+    rows, columns = np.nonzero(own < needed)
+    if not len(rows):
+        return None
+    rows, columns = rows + y0, columns + x0
+    # cells of whole pixels, so that parts can be cut out
+    size = max(1, round(grid.step[0]))
+    first = np.array([columns.min(), rows.min()]) - SPARE
+    last = np.array([columns.max(), rows.max()]) + SPARE + 1
+    left, top = np.maximum(first * grid.step, 0).astype(int).tolist()
+    right, bottom = np.minimum(last * grid.step, [grid.width, grid.height])
+    c, r = int(right - left) // size, int(bottom - top) // size
+    if min(c, r) < 2:
+        return None
+    target = Grid(grid.x + left, grid.y + top, c * size, r * size, c, r)
+    points = target.points().astype(np.float32)
+    column, row = grid.to_cells(points)
+    column, row = column - np.float32(x0), row - np.float32(y0)
+    own, moved = (cv2.remap(field, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+                  for field in (own, back[y0:y1, x0:x1]))  # fmt: skip
+    return target, own, points + moved
+
+
+def _cut(grid: Grid, visible: NDArray[np.bool_]) -> tuple[tuple[slice, slice], Grid]:
+    """The rows and columns of a grid of whole pixels around what is visible (R, C), as a grid."""
+    rows, columns = (np.flatnonzero(visible.any(axis)) for axis in (1, 0))
+    top, bottom = max(0, rows[0] - 1), min(grid.rows, rows[-1] + 2)
+    left, right = max(0, columns[0] - 1), min(grid.columns, columns[-1] + 2)
+    width, height = (round(step) for step in grid.step)
+    part = Grid(grid.x + left * width, grid.y + top * height, (right - left) * width,
+                (bottom - top) * height, right - left, bottom - top)  # fmt: skip
+    return np.s_[top:bottom, left:right], part
 
 
 def density(back: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:
@@ -220,8 +309,10 @@ def density(back: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:
     return np.asarray(area, np.float32)
 
 
-def _share(own: NDArray[np.float32], mirrored: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much of the mirror image to show for the densities of both."""
+def _shares(
+    own: NDArray[np.float32], mirrored: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """How much the photo needs the mirror image, and how much it gains, for densities of both."""
     needed = (NEEDED[0] - own) / (NEEDED[0] - NEEDED[1])
     better = (mirrored / np.maximum(own, 1e-3) - BETTER[0]) / (BETTER[1] - BETTER[0])
-    return np.asarray(smooth_step(needed) * smooth_step(better), np.float32)
+    return smooth_step(needed).astype(np.float32), smooth_step(better).astype(np.float32)

@@ -100,8 +100,7 @@ def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pos
     shown = cv2.multiply(cv2.merge([1 - cover] * 3), person.layers.background)
     colour = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)
     output[y0:y1, x0:x1] = cv2.add(colour, shown, dtype=cv2.CV_8U)
-    draw_mirror(person.mirror, output[y0:y1, x0:x1], cover, back, source, grid, weights, pose,
-                painted)  # fmt: skip
+    draw_mirror(person.mirror, output[y0:y1, x0:x1], cover, back, grid, weights, pose, painted)
     return cover, source
 
 
