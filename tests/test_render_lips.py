@@ -1,5 +1,6 @@
 """What parting lips show in place of the seam of a photo."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +69,23 @@ def test_a_mouth_opened_wide_shows_its_inside_everywhere(renderer):
     inside = (skin.upper_cover < 0.01) & (skin.lower_cover < 0.01)
     assert inside.sum() > 50
     assert skin.near[inside].min() > 0.98
+
+
+def test_a_leaving_smile_hardly_lengthens_the_lip_above_it(renderer):
+    """Beyond a limit; its corners, the nose and the chin go where they went, lips stay shut."""
+    portrait = renderer.portrait
+    rest = portrait.rest[group_slice("expression")].astype(float)
+    before, after = (np.tensordot(rest, basis[..., 1], 1)
+                     for basis in (portrait.basis, eased_smile(portrait)))  # fmt: skip
+    nose, upper, lower, chin = 2, 13, 14, 152
+    longer = [raised[nose] - raised[upper] for raised in (before, after)]
+    assert MOST_LONGER < longer[1] < longer[0] or longer[0] == pytest.approx(longer[1])
+    moved = after - before
+    assert moved[[nose, chin]] == pytest.approx(0, abs=1e-9)
+    assert moved[lower] == pytest.approx(moved[upper], rel=0.3, abs=1e-3)
+    assert (moved >= 0).all()
+
+
+def test_a_face_that_does_not_smile_keeps_its_basis(renderer):
+    still = replace(renderer.portrait, rest=np.zeros_like(renderer.portrait.rest))
+    assert np.array_equal(eased_smile(still), still.basis)

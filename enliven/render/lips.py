@@ -11,15 +11,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from enliven.geometry import head_points
 from enliven.render.face import Face, smooth_step
 from enliven.render.mesh import (
+    CHIN,
     LOWER_LIP_INNER,
     LOWER_LIP_OUTER,
+    MOUTH,
     UPPER_LIP_INNER,
     UPPER_LIP_OUTER,
     SlitFrame,
 )
 from enliven.render.opening import Slit
+from enliven.types import EXPRESSION, Portrait, group_slice
 
 OPEN_GAP = 0.032  # IOD; lips further apart than this in the photo count as open
 PARTED = 0.035  # IOD between the rims at which the seam has gone from them
@@ -28,6 +32,13 @@ SAMPLES = (0.022, 0.032, 0.042)  # IOD from the rim; where a lip has its own col
 LIP_SHARE = 0.6  # of a lip's thickness that the last of them stays within
 ROLL, ROLLED = 0.032, 0.55  # IOD over which a rim turns away from the light, and what is left of it
 INSET = 0.03  # of the width, from each corner, over which the rims are painted
+SMILE = ("mouthSmileLeft", "mouthSmileRight", "mouthUpperUpLeft", "mouthUpperUpRight")
+LEAST_SMILE = 0.3  # of these channels together
+# A lip that a smile has raised comes down all of the first MOST_LONGER IOD; of what is more, the
+# share MUCH_LONGER is kept off.
+MOST_LONGER, MUCH_LONGER = 0.065, 0.9
+SMILE_REACH = 2.0  # sideways, half widths of the mouth
+NOSE_BASE = 2
 FOLD_LENGTH, FOLD_HALF = 0.17, 0.05  # IOD; the dark fold beyond a corner
 FOLD_INSIDE = 0.06  # IOD inside of a corner where it starts
 FOLD_SHARE = 0.4
@@ -177,3 +188,29 @@ def _fold(face: Face, frame: SlitFrame, local: NDArray) -> tuple[NDArray, NDArra
     darker = smooth_step((darker - 0.05) / 0.12).astype(np.float32)
     share = share * cv2.GaussianBlur(darker, (0, 0), max(0.6, 0.012 * face.iod_px))
     return skin, share[..., None]
+
+
+def eased_smile(portrait: Portrait) -> NDArray[np.float64]:
+    """The portrait's basis (52, 478, 3) with a smile that does not lengthen a lip on leaving.
+
+    What a lip gains as a wide smile goes is less than the smile's own fields, drawn for faces at
+    rest, take back: teeth that the photo shows would end up above the lip.
+    """
+    basis = np.array(portrait.basis, np.float64)
+    smile = [EXPRESSION.index(name) for name in SMILE]
+    rest = portrait.rest[group_slice("expression")].astype(np.float64)
+    smiles = rest[smile].sum()
+    if smiles < LEAST_SMILE:
+        return basis
+    head = head_points(np.asarray(portrait.landmarks, np.float64), portrait.rotation,
+                       portrait.translation, portrait.focal_px, portrait.centre_px)  # fmt: skip
+    nose, upper, lower, chin = NOSE_BASE, UPPER_LIP_INNER[5], LOWER_LIP_INNER[5], CHIN
+    raised = np.tensordot(rest, basis[..., 1], 1)
+    excess = MUCH_LONGER * max(0.0, float(raised[nose] - raised[upper]) - MOST_LONGER)
+    half = float(np.linalg.norm(head[MOUTH.upper[0]] - head[MOUTH.upper[-1]])) / 2
+    share = np.exp(-(((head[:, 0] - head[upper, 0]) / (SMILE_REACH * half)) ** 2))
+    y = head[:, 1]
+    share *= smooth_step((y - y[nose]) / (y[upper] - y[nose]))
+    share *= smooth_step((y[chin] - y) / (y[chin] - y[lower]))
+    basis[smile, :, 1] += excess / smiles * share
+    return basis

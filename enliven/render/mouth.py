@@ -42,6 +42,7 @@ JAW_SHARE = 0.97  # of the lower lip's way with the jaw that the lower teeth go
 # Rounded lips stay before the lower teeth: the share of the lip's way down that these go along.
 ROUND, ROUND_SHARE = EXPRESSION.index("mouthFunnel"), 0.9
 LIPS_FIRST = 0.05  # jawOpen of which half reaches the teeth
+ROUND_FIRST = 2.0  # how much less that is per unit of rounding
 JAW_TURN = 0.32  # rad that a full jawOpen turns the lower row
 MOST_ASIDE = 0.6  # sideways slope of sight at which half of it counts: cheeks close the view
 THROAT = 0.62  # IOD behind the lips
@@ -123,7 +124,7 @@ def build_mouth(face: Face, slit: Slit, rest: NDArray) -> Mouth:
     mouth = Mouth(
         seam, axes,
         paint_row(True, tooth, gum, scale, px_per_iod),
-        paint_row(False, 0.86 * tooth, gum, scale, px_per_iod),
+        paint_row(False, np.array([0.86, 0.83, 0.77]) * tooth, gum, scale, px_per_iod),
         UPPER_EDGE, LOWER_EDGE,
         dark.astype(np.float32), tongue.astype(np.float32),
         BOUNCE * np.float32(aliveness(skin)),
@@ -274,8 +275,10 @@ def row_frame(mouth: Mouth, upper: bool, weights: NDArray) -> RowFrame:
         origin, angle = np.array([0, mouth.upper_edge, UPPER_BEHIND]), BITE_TILT
     else:
         jaw = weights[list(JAW)] + mouth.jaw_at_rest
-        # a small opening is more the lips' doing than the jaw's
-        jaw = jaw * max(float(jaw[0]), 0.0) / (max(float(jaw[0]), 0.0) + LIPS_FIRST)
+        # a small opening is more the lips' doing than the jaw's, but not where they are rounded
+        opened = max(float(jaw[0]), 0.0)
+        lips_first = LIPS_FIRST * max(1 - ROUND_FIRST * max(float(weights[ROUND]), 0.0), 0.1)
+        jaw = jaw * opened / (opened + lips_first)
         down = mouth.lower_edge + mouth.round_down * float(weights[ROUND])
         origin = mouth.axes @ (jaw @ mouth.jaw_fields) + [0, down, LOWER_BEHIND]
         angle = BITE_TILT + JAW_TURN * float(jaw[0])
@@ -310,7 +313,7 @@ def parting(mouth: Mouth, weights: NDArray) -> float:
 
 def daylight(gap: float, narrow: float, front: float) -> Callable[[NDArray], NDArray]:
     """Share of light at depths (...) IOD behind the seam of the closed lips."""
-    reach = np.float32(LIGHT_REACH * (gap + LEAST_GAP * narrow))
+    reach = np.float32(LIGHT_REACH * (gap + LEAST_GAP * narrow**2))
 
     def light(depth: NDArray) -> NDArray:
         fall = np.maximum(depth - np.float32(front), 0) / reach

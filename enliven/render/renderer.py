@@ -22,7 +22,7 @@ from enliven.render.face import describe_face
 from enliven.render.glasses import find_glasses, stiffened
 from enliven.render.layers import head_box, reframe
 from enliven.render.light import Painted
-from enliven.render.lips import paint_lips, seal_line
+from enliven.render.lips import eased_smile, paint_lips, seal_line
 from enliven.render.mesh import FACE_OVAL, MOUTH, outline
 from enliven.render.mouth import build_mouth, draw_mouth, parting
 from enliven.render.opening import Place, Slit, compose, cut_slit, draw_skin, place
@@ -82,7 +82,9 @@ class Renderer:
         portrait = framed(portrait, options)
         self.portrait = portrait
         landmarks = seal_line(portrait.image, portrait.landmarks, portrait.iod_px)
-        self.face = face = describe_face(portrait, landmarks, portrait.basis, portrait.triangles)
+        self.face = face = describe_face(
+            portrait, landmarks, eased_smile(portrait), portrait.triangles
+        )
         person, glasses = cut_person(portrait, face, landmarks), find_glasses(face)
         if glasses is not None:
             stiff = stiffened(person.skin, glasses, face)

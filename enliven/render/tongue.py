@@ -21,6 +21,7 @@ RADII = ((0.235, 0.185, 0.39), (0.20, 0.135, 0.34), (0.18, 0.085, 0.38), (0.17, 
 GROOVE = 0.022  # half width of the line along the middle, IOD
 SIDEWAYS = 0.25  # share of a sideways view that counts
 SOFT_RIM = 0.35  # share of a resting tongue over which it melts into its surroundings
+SOFT_ASIDE = 1.5  # and how much more per unit of sideways slope of sight
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ def see_tongue(rays: Rays, out: float, pixel: float) -> Seen:
 
     Seen from the side it is drawn further to the front than it is, since it fills the arch.
     """
+    aside = abs(float(rays.step[0]))
     rays = replace(rays, step=rays.step * np.array([SIDEWAYS, 1, 1], np.float32))
     centre = [np.interp(out, STATIONS, column) for column in np.transpose(CENTRES)]
     radii = np.array([np.interp(out, STATIONS, c) for c in np.transpose(RADII)], np.float32)
@@ -55,5 +57,6 @@ def see_tongue(rays: Rays, out: float, pixel: float) -> Seen:
     shade = 0.62 + 0.38 * facing - 0.07 * groove
     gleam = np.clip(-0.62 * normal[:, 2] - 0.78 * normal[:, 1], 0, 1) ** 24
     # its flanks melt into the floor and the dark behind
-    soft = np.float32(max(3.0 * pixel / radii[1], SOFT_RIM if out < STATIONS[1] else 0.0)) * a
+    rim = SOFT_RIM + SOFT_ASIDE * aside if out < STATIONS[1] else 0.0
+    soft = np.float32(max(3.0 * pixel / radii[1], rim)) * a
     return Seen(smooth_step(disc / soft), shade, gleam * (1 - groove), point[:, 2])
