@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from enliven.render.mouth import look
+from enliven.render.sight import look
 from enliven.render.teeth import MM, Rays, paint_row
 from enliven.render.tongue import see_tongue
 from enliven.render.warp import Pose

@@ -26,7 +26,8 @@ from enliven.render.lifted import find_edge, lift, tooth_like
 from enliven.render.lips import OPEN_GAP, PARTED, lip_colour
 from enliven.render.mesh import LOWER_LIP_INNER, MOUTH, UPPER_LIP_INNER
 from enliven.render.opening import Slit
-from enliven.render.teeth import MM, Rays, Row, paint_row
+from enliven.render.sight import RowFrame, View, grid_pixels, lines_of_sight, look
+from enliven.render.teeth import MM, Row, paint_row
 from enliven.render.tongue import see_tongue
 from enliven.render.warp import Pose
 from enliven.types import EXPRESSION
@@ -44,7 +45,6 @@ ROUND, ROUND_SHARE = EXPRESSION.index("mouthFunnel"), 0.9
 LIPS_FIRST = 0.05  # jawOpen of which half reaches the teeth
 ROUND_FIRST = 2.0  # how much less that is per unit of rounding
 JAW_TURN = 0.32  # rad that a full jawOpen turns the lower row
-MOST_ASIDE = 0.6  # sideways slope of sight at which half of it counts: cheeks close the view
 THROAT = 0.62  # IOD behind the lips
 # Light falls in through the lips: at depth z it is 1 / (1 + (z / (REACH (gap + LEAST_GAP)))^2),
 # and rounded lips let in as much less as they are narrower.  Less reaches the tongue, which faces
@@ -219,56 +219,6 @@ def lifted_interior(face: Face, slit: Slit) -> NDArray[np.float32] | None:
     return np.dstack([np.where(alpha[..., None] > 0.5, photo, colour), alpha, shadow])
 
 
-@dataclass(frozen=True)
-class View:
-    """Pixels of a window as lines of sight: weak perspective around one point.
-
-    to_plane: (2, 3) px, px, 1 -> x, y IOD on the plane through that point.  step: (2,) what
-    each IOD further back adds to them.
-    """
-
-    to_plane: NDArray[np.float64]
-    step: NDArray[np.float64]
-
-
-def look(point: NDArray, axes: NDArray, pose: Pose, corner: NDArray) -> View:
-    """View of a point (3,) in head coordinates along axes (3, 3), for a window at corner px."""
-    x, y, z = pose.rotation @ point + pose.translation
-    slope = pose.focal_px / z * np.array([[1, 0, -x / z], [0, 1, -y / z]])
-    slope = slope @ pose.rotation @ axes.T  # px per IOD along each axis
-    centre = project(np.array([x, y, z]), pose.focal_px, pose.centre_px) - corner
-    inverse = np.linalg.inv(slope[:, :2])
-    step = -inverse @ slope[:, 2]
-    step[0] /= 1 + (step[0] / MOST_ASIDE) ** 2
-    return View(np.column_stack([inverse, -inverse @ centre]), step)
-
-
-@dataclass(frozen=True)
-class RowFrame:
-    """Where a row stands in the mouth's axes: origin (3,) IOD; turn (3, 3), rows are its axes."""
-
-    origin: NDArray[np.float64]
-    turn: NDArray[np.float64]
-
-
-def grid_pixels(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Pixel coordinates (h * w, 2) of a window (h, w)."""
-    height, width = shape
-    pixels = np.empty((height, width, 2), np.float32)
-    pixels[..., 0] = np.arange(width)
-    pixels[..., 1] = np.arange(height)[:, None]
-    return pixels.reshape(-1, 2)
-
-
-def lines_of_sight(view: View, pixels: NDArray[np.float32], frame: RowFrame) -> Rays:
-    """Rays through pixels (P, 2) in the axes of a row."""
-    onto = np.vstack([view.to_plane, np.zeros(3)])  # z = 0 on the plane
-    onto[:, 2] -= frame.origin
-    onto = (frame.turn @ onto).astype(np.float32)
-    step = frame.turn @ np.array([*view.step, 1.0])
-    return Rays(pixels @ onto[:, :2].T + onto[:, 2], step.astype(np.float32))
-
-
 def row_frame(mouth: Mouth, upper: bool, weights: NDArray) -> RowFrame:
     """The upper row on the skull, or the lower one where the jaw has it; both rise to the back."""
     if upper:
@@ -335,7 +285,10 @@ def draw_mouth(mouth: Mouth, pose: Pose, corner: NDArray, weights: NDArray,
     if not width:
         return canvas
     part = slice(y0, y0 + height), slice(x0, x0 + width)
-    dark = lip_shadow(cover, iod_px)[part]
+    pad = round(0.2 * iod_px)  # past the reach of the shadow's blur
+    top, left = max(y0 - pad, 0), max(x0 - pad, 0)
+    near = cover[top : y0 + height + pad, left : x0 + width + pad]
+    dark = lip_shadow(near, iod_px)[y0 - top :, x0 - left :][:height, :width]
     lips, gap, narrow, front = _lips(mouth, weights)
     drawn = _draw_inside(mouth, look(mouth.seam, mouth.axes, pose, corner + np.array([x0, y0])),
                          (height, width), weights, daylight(gap, narrow, front))  # fmt: skip
@@ -364,20 +317,36 @@ def _draw_inside(mouth: Mouth, view: View, shape: tuple[int, int], weights: NDAr
     # the throat, a little lighter towards the palate and the floor, which are nearer
     canvas = np.empty((*shape, 3), np.float32)
     canvas[:] = mouth.dark * light(np.array(THROAT, np.float32))
-    tongue = see_tongue(on_jaw, float(weights[TONGUE]), float(abs(view.to_plane[0, 0])))
-    lit = light(tongue.depth + np.float32(jaw.origin[2]))
-    lit = tongue.shade * (TONGUE_LEAST + (1 - TONGUE_LEAST) * lit**TONGUE_FALL)
-    lit = lit[:, None] * (1 + (1 - lit[:, None]) * mouth.bounce)
-    colour = lit * (mouth.tongue + tongue.gleam[:, None] * mouth.wet)
-    _over(canvas, colour.reshape(*shape, 3), tongue.alpha.reshape(shape))
+    colour, cover, tongue_depth = _draw_tongue(
+        mouth, view, shape, jaw, float(weights[TONGUE]), light
+    )
+    _over(canvas, colour, cover)
     for row, rays, frame in ((mouth.lower, on_jaw, jaw), (mouth.upper, on_skull, skull)):
         seen, depth = row.see(rays, shape)
         alpha = seen[..., 3]
         if row is mouth.lower:
-            alpha = alpha * (1 - tongue.alpha * (tongue.depth < depth)).reshape(shape)
+            alpha = alpha * (1 - cover * (tongue_depth < depth.reshape(shape)))
         lit = light(depth + np.float32(frame.origin[2])).reshape(*shape, 1)
         _over(canvas, seen[..., :3] * lit * (1 + (1 - lit) * mouth.bounce), alpha)
     return canvas
+
+
+def _draw_tongue(
+    mouth: Mouth, view: View, shape: tuple[int, int], jaw: RowFrame, out: float,
+    light: Callable[[NDArray], NDArray],
+) -> tuple[NDArray, NDArray, NDArray]:  # fmt: skip
+    """Colour (h, w, 3), alpha and depth (h, w) of the tongue: so smooth that half size will do."""
+    half = shape[0] // 2 + 1, shape[1] // 2 + 1
+    scale = np.array([shape[1] / half[1], shape[0] / half[0]], np.float32)
+    rays = lines_of_sight(view, (grid_pixels(half) + 0.5) * scale - 0.5, jaw)
+    tongue = see_tongue(rays, out, float(abs(view.to_plane[0, 0])))
+    lit = light(tongue.depth + np.float32(jaw.origin[2]))
+    lit = tongue.shade * (TONGUE_LEAST + (1 - TONGUE_LEAST) * lit**TONGUE_FALL)
+    lit = lit[:, None] * (1 + (1 - lit[:, None]) * mouth.bounce)
+    colour = lit * (mouth.tongue + tongue.gleam[:, None] * mouth.wet)
+    seen = np.column_stack([colour, tongue.alpha, tongue.depth]).astype(np.float32)
+    seen = cv2.resize(seen.reshape(*half, 5), shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return seen[..., :3], seen[..., 3], seen[..., 4]
 
 
 def _over(canvas: NDArray, colour: NDArray, alpha: NDArray) -> None:
