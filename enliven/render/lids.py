@@ -39,6 +39,8 @@ WING_FADE = 0.04  # IOD in which the drawn eye gives way to the skin beyond
 LASH_ROOT = 0.022  # and below the edge, over the eyeball
 GRAIN = 7.0  # grey levels of skin texture, at most
 UNROLLED_SHADE = 0.05  # the lid is this much darker where it comes out of the crease
+LID_TONE = 0.6  # how far an unrolled lid takes the hue of the skin below the eye
+LUMA = np.array([0.299, 0.587, 0.114])
 SLIDE = 0.4  # trackers see more of the lids' sliding along the eye than there is
 LEAK = 0.16  # share of the opening that a fitted blink may leave open
 LOWER_RISE = 0.12  # share of the opening that the lower lid rises by as the eye shuts
@@ -255,6 +257,13 @@ def _lid_skin(lids: Lids, local: NDArray[np.float32], free: NDArray[np.float32],
     where = lids.frame.to_image(np.stack([a, upper - high], -1).astype(np.float64))
     where = (where - lids.box[:2]).astype(np.float32)
     smooth = cv2.remap(smooth, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # in the shade of the brow the photo's lid has lost colour, which it regains as it unrolls
+    beneath = b - lids.table(a, lids.lower)
+    cheek = (beneath > 0.1 * iod) & (beneath < 0.22 * iod) & (free > 0.5)
+    if cheek.any():
+        tone = np.median(photo[cheek], axis=0)
+        light = cv2.cvtColor(smooth, cv2.COLOR_RGB2GRAY) / max(float(tone @ LUMA), 1.0)
+        smooth += LID_TONE * (light[..., None] * tone - smooth)
     shade = 1 - UNROLLED_SHADE * smooth_step((above / height - 0.6) / 1.2)
     # grain and pores as on the skin below the eye
     below = lids.table(a, lids.lower) + 0.07 * iod + np.abs(above)
