@@ -1,7 +1,6 @@
 """replay(): make a result again from its sidecar, and see whether the bytes are the same."""
 
 import shutil
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,6 +9,7 @@ from enliven import __version__
 from enliven.animate import Progress, animate
 from enliven.errors import BadOption, InputError, OutputError, OutputExists
 from enliven.media.files import check_output, whole_file
+from enliven.media.leftovers import held, hidden_name
 from enliven.plan import parts_recorded
 from enliven.provenance import Sidecar, check_inputs, file_record, read_sidecar
 
@@ -51,13 +51,15 @@ def replay(
     if output is not None:
         check_output(target, overwrite=overwrite, inputs=[f.path for f in recorded.inputs.values()])
     try:
-        work = Path(tempfile.mkdtemp(prefix=".enliven-replay-", dir=target.parent))
+        work = target.parent / hidden_name("")
+        work.mkdir()
     except OSError as error:
         raise OutputError(f"{target.parent} cannot be written ({error.strerror}); choose another "
                           "place with --output") from error  # fmt: skip
     try:
         copy = work / target.name
-        _make(recorded, copy, progress)
+        with held(work):
+            _make(recorded, copy, progress)
         same = file_record(copy).sha256 == recorded.output.sha256
         if output is None and made.exists():
             if same:

@@ -8,7 +8,6 @@ import errno
 import hashlib
 import os
 import re
-import secrets
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from enliven.errors import BadMedia, EnlivenError, OutputError, OutputExists
+from enliven.media.leftovers import held, hidden_name, remove_leftovers
 
 LEAST_FREE_BYTES = 32 * 2**20  # a minute of 512 px video takes about 10 MB
 
@@ -86,7 +86,8 @@ def check_output(
 ) -> Path:
     """The target as a Path once it is known that a result can be written there.
 
-    Call it before long work.  inputs: files the result must not replace.
+    Call it before long work.  inputs: files the result must not replace.  Removes what killed
+    runs left in the folder.
     Raises OutputExists, or OutputError when the folder is missing, not writable or full, or
     when the target is a folder or one of the inputs.
     """
@@ -137,7 +138,8 @@ def check_output_folder(
 def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise OutputError(f"the folder {folder} does not exist; make it first")
-    probe = folder / _hidden_name("")
+    remove_leftovers(folder)
+    probe = folder / hidden_name("")
     try:
         probe.touch(exist_ok=False)
         probe.unlink()
@@ -149,11 +151,6 @@ def _check_folder(folder: Path) -> None:
             f"only {free / 2**20:.0f} MB are free in {folder}; free at least "
             f"{LEAST_FREE_BYTES / 2**20:.0f} MB or choose another folder"
         )
-
-
-def _hidden_name(suffix: str) -> str:
-    # short, because the target's own name may be as long as the file system allows
-    return f".enliven-{secrets.token_hex(4)}.part{suffix}"
 
 
 def _explained(path: Path, error: Exception) -> OutputError:
@@ -177,11 +174,14 @@ def whole_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     Raises OutputExists if `path` came to be meanwhile, OutputError if it cannot be renamed.
     """
-    hidden = path.parent / _hidden_name(path.suffix)
+    hidden = path.parent / hidden_name(path.suffix)
     try:
-        yield hidden
         with writing(path):
-            _publish(hidden, path, overwrite)
+            hidden.touch(exist_ok=False)
+        with held(hidden):
+            yield hidden
+            with writing(path):
+                _publish(hidden, path, overwrite)
     finally:
         hidden.unlink(missing_ok=True)
 
@@ -208,14 +208,15 @@ def _made_meanwhile(path: Path) -> OutputExists:
 @contextmanager
 def whole_folder(path: Path, ours: re.Pattern[str], *, overwrite: bool = False) -> Iterator[Path]:
     """As `whole_file` for a folder; see `check_output_folder` for what may be replaced."""
-    hidden, old = path.parent / _hidden_name(""), path.parent / _hidden_name(".old")
+    hidden, old = path.parent / hidden_name(""), path.parent / hidden_name(".old")
     try:
         with writing(path):
             hidden.mkdir()
-        yield hidden
-        check_output_folder(path, ours, overwrite=overwrite)
-        with writing(path):
-            _swap(hidden, path, old)
+        with held(hidden):
+            yield hidden
+            check_output_folder(path, ours, overwrite=overwrite)
+            with writing(path):
+                _swap(hidden, path, old)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
