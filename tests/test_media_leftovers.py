@@ -69,10 +69,10 @@ def test_only_old_files_of_ours_go(tmp_path):
 
 def test_a_run_survives_another_that_cleans_up(tmp_path):
     def frames():
-        for i in range(12):  # more than are made ahead, so that the file is being written
+        for i in range(60):  # many, so that the file has been opened and is being written
             for hidden in tmp_path.iterdir():
                 aged(hidden)
             remove_leftovers(tmp_path)
-            yield np.full((64, 64, 3), 20 * i, np.uint8)
+            yield np.full((64, 64, 3), 4 * i, np.uint8)
 
     assert write_video(tmp_path / "a.mp4", frames(), 25).stat().st_size > 500
