@@ -38,7 +38,7 @@ def shade_colour(face: Face) -> NDArray[np.float64]:
 def tooth_colour(skin: NDArray, light: float) -> NDArray[np.float64]:
     """Colour (3,) of teeth in full light: an ivory in the tint of the light on the skin."""
     tint = skin / np.maximum(skin.max(), 1) / TYPICAL_SKIN
-    ivory = np.array([214, 200, 178]) * light * (tint / tint.max()) ** 0.8
+    ivory = np.array([214, 200, 178]) * light * (tint / tint.max()) ** 0.5
     bounced = skin * np.array([0.98, 1.12, 1.18])
     return flesh(np.clip(0.55 * ivory + 0.46 * bounced, 0, 235), skin)
 

@@ -31,7 +31,9 @@ RIM, RIM_FADE = 0.006, 0.012  # IOD of each lip that the dark seam covers, and t
 SAMPLES = (0.022, 0.032, 0.042)  # IOD from the rim; where a lip has its own colour
 LIP_SHARE = 0.6  # of a lip's thickness that the last of them stays within
 ROLL, ROLLED = 0.032, 0.55  # IOD over which a rim turns away from the light, and what is left of it
-INSET = 0.03  # of the width, from each corner, over which the rims are painted
+# Share of the width, from each corner, over which the paint of the rims sets in: where the lips
+# are apart in the photo their edges hold what lies between them, up to the corners.
+INSET, OPEN_INSET = 0.08, 0.03
 SMILE = ("mouthSmileLeft", "mouthSmileRight", "mouthUpperUpLeft", "mouthUpperUpRight")
 LEAST_SMILE = 0.3  # of these channels together
 # A lip that a smile has raised comes down all of the first MOST_LONGER IOD; of what is more, the
@@ -41,7 +43,7 @@ SMILE_REACH = 2.0  # sideways, half widths of the mouth
 NOSE_BASE = 2
 FOLD_LENGTH, FOLD_HALF = 0.17, 0.05  # IOD; the dark fold beyond a corner
 FOLD_INSIDE = 0.06  # IOD inside of a corner where it starts
-FOLD_SHARE = 0.4
+FOLD_SHARE = 0.65  # more is too smooth, less leaves a fold on either side of a wide corner
 
 
 def seal_line(image: NDArray[np.uint8], landmarks: NDArray, iod_px: float) -> NDArray[np.float64]:
@@ -161,7 +163,8 @@ def _rim(face: Face, frame: SlitFrame, local: NDArray, above: bool) -> tuple[NDA
     own = np.stack([np.interp(local[..., 0], a, c) for c in colour.T], -1)
     rolled = smooth_step(past / ROLL + 0.5)[..., None]
     own *= 1 - (1 - ROLLED) * rolled * np.array([0.85, 1.0, 1.0])
-    inset = INSET * (right - left)
+    apart = float((lower - upper).max()) > OPEN_GAP * iod
+    inset = (OPEN_INSET if apart else INSET) * (right - left)
     along = smooth_step((local[..., 0] - left) / inset) * smooth_step(
         (right - local[..., 0]) / inset
     )
