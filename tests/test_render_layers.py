@@ -28,6 +28,27 @@ def test_background_away_from_the_person_is_untouched():
     assert np.array_equal(background[:10], image[:10])
 
 
+def test_no_rim_of_the_person_stays_behind():
+    """A soft outline that the mask cuts too close, as lenses and codecs make it."""
+    y, x = np.mgrid[0:160, 0:200]
+    away = np.hypot(x - 100, y - 80) - 40
+    share = np.clip(0.5 - away / 8, 0, 1)[..., None]
+    image = np.rint(210 - 180 * share).astype(np.uint8) * np.ones(3, np.uint8)
+    mask = np.where(away < -1, 255, 0).astype(np.uint8)
+    layers = cut_layers(image, mask, 100.0)
+    assert layers.background[np.abs(away) < 5].min() > 195
+    assert np.array_equal(layers.background[away > 32], image[away > 32])
+    seen = layers.person[..., :3] + (1 - layers.person[..., 3:]) * layers.background
+    assert np.array_equal(np.rint(seen).astype(np.uint8), image)
+
+
+def test_nobody_there_leaves_the_photo():
+    image = np.random.default_rng(6).integers(0, 256, (40, 50, 3), np.uint8)
+    layers = cut_layers(image, np.zeros((40, 50), np.uint8), 20.0)
+    assert not layers.person.any()
+    assert np.array_equal(layers.background, image)
+
+
 def test_fill_continues_a_gradient():
     ramp = np.broadcast_to(np.linspace(40, 200, 96)[None, :, None], (96, 96, 3)).astype(np.uint8)
     hole = np.zeros((96, 96), np.uint8)

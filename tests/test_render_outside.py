@@ -8,7 +8,7 @@ import pytest
 
 from enliven.face.portrait import load_portrait
 from enliven.geometry import project, rotation_from_vector
-from enliven.render.beyond import DOME, PACE, fold_back, measure_cuts
+from enliven.render.beyond import DOME, PACE, faded, fold_back, measure_cuts
 from enliven.render.body import LAG, body_motion
 from enliven.render.matte import cut_layers
 from enliven.render.renderer import Renderer
@@ -78,14 +78,15 @@ def test_a_dome_closes_over_a_head_cut_off_at_the_top():
     assert np.array_equal(cuts.bottom > 0, alpha[-1] > 0)
     y, x = np.mgrid[0:40, 0:60].astype(np.float32)
     source = np.dstack([x, y - 10])
-    shown = fold_back(source, cuts)
+    ones = np.ones((40, 60, 4), np.float32)
+    shown = faded(ones, fold_back(source, cuts))[..., 0]
     assert shown[:9, :20].max() == 0  # beside the head nothing appears
     assert shown[0].max() == 0
     assert shown[9, 30] == 1
     assert source[..., 1].min() >= 0
     assert source[0, 30, 1] == pytest.approx(10 * PACE)
     inside = np.dstack([x, y])
-    assert fold_back(inside, cuts) is None
+    assert np.all(faded(np.ones_like(ones), fold_back(inside, cuts)) == 1)
     assert np.array_equal(inside, np.dstack([x, y]))
 
 

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 PACE = 0.4  # beyond the border the person goes on as in a mirror, drawn out by 1 / PACE
 DOME = 0.5  # height over half-width of the part of a head that the upper border cuts off
 SOFT_PX = 2.0
+SPARSE_PX = 8  # motion is smooth enough to look at every so many pixels first
+
+Piece = tuple[tuple[slice, slice], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -42,31 +45,51 @@ def measure_cuts(alpha: NDArray[np.float32]) -> Beyond:
     return Beyond(left, top, right, bottom)
 
 
-def fold_back(source: NDArray[np.float32], beyond: Beyond) -> NDArray[np.float32] | None:
+def fold_back(source: NDArray[np.float32], beyond: Beyond) -> list[Piece]:
     """Move what lies beyond the borders of source (h, w, 2), px, back into the picture.
 
-    Returns the share (h, w) of the person that is left there, 1 inside; None if nothing was out.
+    Returns the pieces of the region that this concerns, each with the share (rows, columns) of
+    the person that is left there, 1 inside.
     """
     height, width = source.shape[:2]
-    shown = None
+    pieces: list[Piece] = []
     sides = ((0, 0, beyond.left, height), (0, width - 1, beyond.right, height),
              (1, 0, beyond.top, width), (1, height - 1, beyond.bottom, width))  # fmt: skip
     for axis, border, limits, length in sides:
         if not limits.any():  # nobody goes on there
             continue
-        past = source[..., axis] - border if border else -source[..., axis]
-        if past.max() <= 0:
+        sign = 1 if border else -1
+        where = _box(sign * (source[::SPARSE_PX, ::SPARSE_PX, axis] - border) > -SPARSE_PX)
+        if where is None:
             continue
+        part = source[where]
+        past = sign * (part[..., axis] - border)
         out = np.nonzero(past > 0)
+        if not len(out[0]):
+            continue
         distance = past[out]
-        along = np.clip(np.rint(source[..., 1 - axis][out]), 0, length - 1).astype(np.intp)
-        source[..., axis][out] = abs(border - PACE * distance)
+        along = np.clip(np.rint(part[..., 1 - axis][out]), 0, length - 1).astype(np.intp)
+        part[..., axis][out] = abs(border - PACE * distance)
         left = np.clip((limits[along] - distance) / SOFT_PX + 0.5, 0, 1)
-        shown = np.ones((height, width), np.float32) if shown is None else shown
-        shown[out] *= np.where(limits[along] > 0, left, np.clip(1 - distance, 0, 1))
-    return shown
+        shown = np.ones(past.shape, np.float32)
+        shown[out] = np.where(limits[along] > 0, left, np.clip(1 - distance, 0, 1))
+        pieces.append((where, shown))
+    return pieces
 
 
-def faded(drawn: NDArray[np.float32], shown: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """Premultiplied colours and alpha (h, w, 4) times the share (h, w)."""
-    return drawn if shown is None else cv2.multiply(drawn, cv2.merge([shown] * 4))
+def _box(near: NDArray[np.bool_]) -> tuple[slice, slice] | None:
+    """Rows and columns of the pixels around those of every SPARSE_PX-th that are near."""
+    index = [np.flatnonzero(near.any(1)), np.flatnonzero(near.any(0))]
+    if not len(index[0]):
+        return None
+    rows, columns = (
+        slice(max(0, int(i[0]) - 1) * SPARSE_PX, (int(i[-1]) + 2) * SPARSE_PX) for i in index
+    )
+    return rows, columns
+
+
+def faded(drawn: NDArray[np.float32], pieces: list[Piece]) -> NDArray[np.float32]:
+    """Premultiplied colours and alpha (h, w, 4), multiplied in place by what pieces show."""
+    for where, shown in pieces:
+        drawn[where] = cv2.multiply(drawn[where], cv2.merge([shown] * 4))
+    return drawn
