@@ -46,6 +46,7 @@ BEND = 0.5  # of a full expression, where its effect on the normals is measured
 TONE = (0.86, 1.04, 1.14)  # log gain of red, green, blue where a photo does not tell: skin ...
 TONE_RANGE = 0.25  # ... in shade is redder; by how much the photo may depart from that
 TONE_TRUST = 0.006  # variance of log brightness that says half as much as the rule
+WHITE = 245.0  # brightest channel that light on skin may reach
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 LIPS = UPPER_LIP_OUTER + LOWER_LIP_OUTER
 CHEEKS = (205, 425, 50, 280, 101, 330, 195)  # landmarks on clear skin
@@ -62,7 +63,8 @@ class Paint:
 
     fine, coarse: grids over the face.  normals: (r, c, 3) of the skin in the photo, camera axes,
     on the coarse grid; bend: (52, r * c * 3) how channels change them.  shades: (52, r * c).
-    fade: (r, c) 0 to 1.  tone: (3,) log gain of the colours for one of brightness.
+    fade: (r, c) 0 to 1.  room: (r, c) log gain by which light may rise before skin is white.
+    tone: (3,) log gain of the colours for one of brightness.
     """
 
     fine: Grid
@@ -72,6 +74,7 @@ class Paint:
     bend: NDArray[np.float32]
     shades: NDArray[np.float32]
     fade: NDArray[np.float32]
+    room: NDArray[np.float32]
     creases: Creases
     tone: NDArray[np.float32]
     rest: NDArray[np.float32]
@@ -91,7 +94,8 @@ class Paint:
         after = self.light.received(normals @ turn.T.astype(np.float32))
         lit = (LIGHT_STRENGTH / DISPLAY_GAMMA) * np.log(after / before)
         shade = SHADE_LIMIT * np.tanh((weights @ self.shades).reshape(shape) / SHADE_LIMIT)
-        log_gain = (np.clip(lit, -LIGHT_LIMIT, LIGHT_LIMIT) + shade) * self.fade
+        lit = np.minimum(np.clip(lit, -LIGHT_LIMIT, LIGHT_LIMIT), self.room)
+        log_gain = (lit + shade) * self.fade
         log_gain = cv2.resize(log_gain, (self.fine.columns, self.fine.rows),
                               interpolation=cv2.INTER_LINEAR)  # fmt: skip
         change = self.creases.change(self.rest + weights)
@@ -139,7 +143,7 @@ def build_paint(face: Face, region: tuple[int, int, int, int], rest: NDArray) ->
         fine, coarse, light, normals.astype(np.float32),
         bend.reshape(len(bend), -1).astype(np.float32),
         SHADE_STRENGTH * presence * from_above(light) * _shades_at(places).reshape(len(bend), -1),
-        fade, creases, _tone(colours, sure.ravel()), rest.astype(np.float32),
+        fade, _room(colours, shape), creases, _tone(colours, sure.ravel()), rest.astype(np.float32),
     )  # fmt: skip
 
 
@@ -195,6 +199,12 @@ def from_above(light: Light) -> float:
     """How far the light comes from above, in parts of the light the shades were learned in."""
     up, down = light.received(np.array([[0, -0.5, -0.866], [0, 0.5, -0.866]], np.float32))
     return float(np.clip(np.log(up / down) / (DISPLAY_GAMMA * STUDIO), *STUDIO_RANGE))
+
+
+def _room(colours: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """See `Paint`, for colours (P, 3): none where the photo is nearly white already."""
+    room = np.maximum(np.log(WHITE / np.maximum(colours.max(1), 1.0)), 0)
+    return cv2.GaussianBlur(room.reshape(shape).astype(np.float32), (0, 0), 1.0)
 
 
 def _tone(colours: NDArray[np.float32], sure: NDArray[np.float32]) -> NDArray[np.float32]:
