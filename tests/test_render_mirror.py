@@ -16,7 +16,7 @@ from enliven.geometry import (
     vector_from_rotation,
 )
 from enliven.render.mesh import FACE_OVAL, interpolation, nearest_first, rim
-from enliven.render.mirror import counterparts, density, mirror_face
+from enliven.render.mirror import LEAST_TRUST, _trust, counterparts, density, mirror_face
 from enliven.render.renderer import Renderer, RenderOptions
 from enliven.render.warp import Grid
 from enliven.types import group_slice
@@ -160,3 +160,12 @@ def test_the_rim_of_a_flat_mesh_is_its_outline_and_of_overlapping_ones_the_front
     assert found(values)[:, 0] == pytest.approx([0, 0])
     assert found.distance == pytest.approx([0, 2])
     assert found.foot[1] == pytest.approx([10, 5])
+
+
+def test_sides_that_differ_are_trusted_less_unless_only_one_is_seen():
+    random = np.random.default_rng(0)
+    one, other = random.uniform(40, 200, (2, 60, 60, 1)).astype(np.float32).repeat(3, -1)
+    seen, hidden = np.ones((60, 60), np.float32), np.full((60, 60), 0.1, np.float32)
+    assert _trust(one, one, seen, 40.0) == pytest.approx(1)
+    assert _trust(one, other, seen, 40.0) == pytest.approx(LEAST_TRUST)
+    assert _trust(one, other, hidden, 40.0) == pytest.approx(1)

@@ -10,7 +10,7 @@ from enliven.face.portrait import load_portrait
 from enliven.geometry import rotation_from_angles
 from enliven.render.creases import FOLDS, flattened, folded, lay_creases
 from enliven.render.light import Light, Painted, estimate_light, normals_of
-from enliven.render.paint import build_paint
+from enliven.render.paint import WHITE, _room, build_paint
 from enliven.render.renderer import Renderer, RenderOptions
 from enliven.render.warp import Grid
 from enliven.types import EXPRESSION, group_slice
@@ -175,3 +175,9 @@ def test_flattening_keeps_heights_and_sides():
     assert flat[0, 0] == 0
     assert flat[1, 0] == -flat[2, 0] > 0.3
     assert np.array_equal(flat[:, 1], points[:, 1])
+
+
+def test_skin_that_is_nearly_white_gets_no_lighter():
+    colours = np.full((400, 3), 120.0, np.float32)
+    assert np.exp(_room(colours, (20, 20))) == pytest.approx(np.full((20, 20), WHITE / 120))
+    assert not _room(colours * 2.1, (20, 20)).any()

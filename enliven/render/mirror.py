@@ -25,19 +25,21 @@ MIDLINE = (0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 94, 1
 # fmt: on
 STEP = 0.05  # grid step, IOD
 BLUR = 0.05  # rounds off the creases between mesh triangles, IOD
+RIM = 0.05  # hair and background may begin this close to the border of the face, IOD
 BORDER = 0.10  # the mirror image fades out this close inside the face oval, IOD
 EYE_MARGIN, EYE_FADE = 0.02, 0.05  # IOD around the eyes that keep their own gaze
 HAIRLINE = 0.45  # hair of one side is not put on the other this close inside it, IOD
 TONE_BLUR = 0.12  # shading coarser than this is the photo's own, IOD
 OUTLINE = 0.04  # where the background may shine through at the outline of the photo, IOD
 FAR, FAR_SHARE = 3.0, 0.05  # where the photo tells nothing, shading from so much farther counts
-TONE_RANGE = (0.35, 2.8)  # shading is matched by a gain between these
+TONE_RANGE = (0.35, 1.8)  # shading is matched by a gain between these
 NEEDED = (0.65, 0.40)  # photo pixels to a drawn one at which the mirror image starts, and is all
 BETTER = (1.2, 1.8)  # how many times as many pixels it must have to show at all, and fully
 SEEN = (0.2, 0.6)  # photo pixels to one of the mirror image that tell nothing of skin, and all
 DETAIL = (0.02, 0.10)  # size of what the two sides of a face are compared by, IOD
 ALIKE, LEAST_TRUST = (0.50, 0.85), 0.5  # correlation of sides that differ, and of equal ones
 JUDGED = (0.2, 0.4)  # share of the face to be seen on both sides before they are compared
+GUESSED = 0.15  # weight of skin of which the photo tells nothing when shading is matched
 LEAST_SHARE = 0.02  # less of the mirror image does not show
 SPARE = 3  # points of the grid around what is looked at
 ENOUGH = np.radians([4.0, 8.0])  # a photo is good for the first, and from the second it is not
@@ -110,8 +112,9 @@ def mirror_face(face: Face, mask: NDArray[np.uint8]) -> Mirror:
     known = cv2.remap(inner, place, None, cv2.INTER_LINEAR).astype(np.float32) / 255
     own = own.astype(np.float32)
     skin = cover * known * smooth_step(inside / BORDER).astype(np.float32)
+    sure = skin * (GUESSED + (1 - GUESSED) * seen)
     hair = _disagreement(own, picture, skin, face.iod_px)
-    picture *= _tone(own, picture, skin * (1 - hair), TONE_BLUR * face.iod_px)
+    picture *= _tone(own, picture, sure * (1 - hair), TONE_BLUR * face.iod_px)
     cover *= 1 - hair * known * (1 - smooth_step(inside / HAIRLINE))
     sign = np.diag([-1.0, 1.0, 1.0])
     border = cv2.resize(inside, (grid.columns, grid.rows), interpolation=cv2.INTER_AREA)
@@ -242,7 +245,7 @@ def draw_mirror(
         picture[y : y + target.height, x : x + target.width] for picture in (output, cover)
     )
     drawn = mirror.texture.at(target.to_pixels(mirrored[part]))
-    mix = np.maximum(needed, 1 - covered) * better * smooth_step(inside / BORDER)
+    mix = np.maximum(needed, 1 - covered) * better * smooth_step((inside - RIM) / BORDER)
     mix = np.clip(begun * mix * drawn[..., 3], 0, 1)
     if painted is not None:
         # as smooth as the thin skin it is for

@@ -11,7 +11,7 @@ from enliven.render.warp import Pose, Sheet
 SPREAD = 2.2  # skin spread over more than this many times its area in the photo is a smear
 SMEARED = 0.03  # share of the face that may be
 WIDEST = np.radians([36.0, 24.0])  # yaw and pitch that are never exceeded
-PROFILE = np.radians(75.0)  # a head seen from farther round than this is all hair
+PROFILE = np.radians(60.0)  # a head seen from farther round than this is ear and hair
 KNEE = 5 / 6  # fraction of a limit that passes unchanged
 
 
