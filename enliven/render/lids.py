@@ -39,6 +39,7 @@ WING_FADE = 0.04  # IOD in which the drawn eye gives way to the skin beyond
 LASH_ROOT = 0.022  # and below the edge, over the eyeball
 GRAIN = 7.0  # grey levels of skin texture, at most
 UNROLLED_SHADE = 0.05  # the lid is this much darker where it comes out of the crease
+LID_LEAST = 0.5  # least light on it, over that on the skin below the eye
 LID_TONE = 0.6  # how far an unrolled lid takes the hue of the skin below the eye
 LUMA = np.array([0.299, 0.587, 0.114])
 SLIDE = 0.4  # trackers see more of the lids' sliding along the eye than there is
@@ -263,7 +264,9 @@ def _lid_skin(lids: Lids, local: NDArray[np.float32], free: NDArray[np.float32],
     if cheek.any():
         tone = np.median(photo[cheek], axis=0)
         light = cv2.cvtColor(smooth, cv2.COLOR_RGB2GRAY) / max(float(tone @ LUMA), 1.0)
-        smooth += LID_TONE * (light[..., None] * tone - smooth)
+        lit = np.maximum(light, LID_LEAST)  # deep-set lids come out of their shadow
+        smooth *= (lit / np.maximum(light, 1e-3))[..., None]
+        smooth += LID_TONE * (lit[..., None] * tone - smooth)
     shade = 1 - UNROLLED_SHADE * smooth_step((above / height - 0.6) / 1.2)
     # grain and pores as on the skin below the eye
     below = lids.table(a, lids.lower) + 0.07 * iod + np.abs(above)
