@@ -121,7 +121,7 @@ def _texture(renderer: Renderer, values: NDArray, pose: Pose, frame: NDArray,
     oval = cv2.convexHull(np.int32(np.rint(places[list(FACE_OVAL)] - [x0, y0])))
     face = cv2.fillConvexPoly(np.zeros(amount.shape, np.uint8), oval, 1) > 0
     mirror = person.mirror
-    renderer.person = replace(person, mirror=replace(mirror, picture=0 * mirror.picture))
+    renderer.person = replace(person, mirror=replace(mirror, trust=0.0))
     alone = renderer.frame(values)
     renderer.person = person
     completed = np.abs(frame.astype(int) - alone)[y0:y1, x0:x1].sum(-1) > 6
