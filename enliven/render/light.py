@@ -48,7 +48,7 @@ class Painted:
 
         A fourth channel is left as it is.  Beyond the gain its border goes on.
         """
-        at = shown - np.array(self.corner, np.float32)
+        at = cv2.subtract(shown, (*self.corner, 0, 0))
         gain = cv2.remap(self.gain, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         if colours.shape[2] == 3:
             gain = cv2.cvtColor(gain, cv2.COLOR_RGBA2RGB)

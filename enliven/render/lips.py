@@ -110,11 +110,12 @@ class LipPaint:
         above: the upper lip; parted: how far the lips are from touching, 0..1.
         """
         layer = self.upper if above else self.lower
-        drawn = cv2.remap(layer, at - np.array(self.corner, np.float32), None, cv2.INTER_LINEAR,
+        drawn = cv2.remap(layer, cv2.subtract(at, (*self.corner, 0, 0)), None, cv2.INTER_LINEAR,
                           borderMode=cv2.BORDER_CONSTANT)  # fmt: skip
-        drawn *= np.float32(parted)
-        colours *= 1 - drawn[..., 3:]
-        colours += drawn[..., :3]
+        cv2.multiply(drawn, (parted,) * 4, dst=drawn)
+        clear = 1 - cv2.extractChannel(drawn, 3)
+        cv2.multiply(colours, cv2.merge([clear, clear, clear]), dst=colours)
+        cv2.add(colours, cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB), dst=colours)
 
 
 def paint_lips(face: Face, slit: Slit) -> LipPaint:

@@ -193,9 +193,9 @@ def draw_skin(slit: Slit, face: Face, where: Place, weights: NDArray, pose: Pose
         source = where.target.to_pixels(invert_visible(forward, sheet.grid, where.target, towards))
         source += pixel_map(where.target)
         # on a head that turns or tilts, the window's edge shows what lies beyond it in the photo
-        inside = cv2.remap(slit.window, source - np.array(slit.box[:2], np.float32), None,
+        inside = cv2.remap(slit.window, cv2.subtract(source, (*slit.box[:2], 0, 0)), None,
                            cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)  # fmt: skip
-        local = source - np.array(slit.side_box[:2], np.float32)
+        local = cv2.subtract(source, (*slit.side_box[:2], 0, 0))
         colour = slit.photo.at(local)
         if dress is not None:
             dress(i == 0, colour, local)

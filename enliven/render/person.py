@@ -94,9 +94,9 @@ def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pos
     drawn = person.texture.at(source)
     if painted is not None:
         part = _showing(painted, back, grid)
-        painted.on(drawn[part], source[part] + np.array([x0, y0], np.float32))
+        painted.on(drawn[part], cv2.add(source[part], (x0, y0, 0, 0)))
     drawn = faded(drawn, whole)
-    cover = np.clip(drawn[..., 3], 0, 1)
+    cover = np.clip(cv2.extractChannel(drawn, 3), 0, 1)
     shown = cv2.multiply(cv2.merge([1 - cover] * 3), person.layers.background)
     colour = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)
     output[y0:y1, x0:x1] = cv2.add(colour, shown, dtype=cv2.CV_8U)
