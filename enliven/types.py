@@ -44,6 +44,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "body": ("torsoRotX", "torsoRotY", "torsoRotZ", "shoulderLeftUp", "shoulderRightUp"),
 }
 
+# gaze at which an eyeLook channel is 1, radians
+FULL_LOOK: Mapping[str, float] = {"Down": 0.6, "Up": 0.5, "In": 0.7, "Out": 0.7}
+
 CHANNELS: tuple[str, ...] = tuple(name for group in GROUPS.values() for name in group)
 INDEX: Mapping[str, int] = {name: i for i, name in enumerate(CHANNELS)}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from enliven.geometry import project, rotation_from_angles
-from enliven.render.warp import Grid, Pose, Sheet, invert, make_sheet, shifted
+from enliven.render.warp import Grid, Pose, Sheet, make_sheet
 
 FOCAL, CENTRE = 800.0, np.array([60.0, 50.0])
 STILL = Pose(np.eye(3), np.array([0.0, 0.0, 8.0]), FOCAL, CENTRE)
@@ -43,24 +43,6 @@ def test_displacement_is_the_projection_of_the_moved_head():
     moved = sheet.displacement(np.zeros(1, np.float32), pose, np.zeros(2, np.float32))
     expected = project(sheet.head @ turn.T + pose.translation, FOCAL, CENTRE) - grid.points()
     assert moved == pytest.approx(expected, abs=1e-3)
-
-
-@pytest.mark.parametrize("stretch", [-0.7, -0.3, 0.5, 1.5])
-def test_inverse_of_a_stretch_is_known(stretch):
-    grid = Grid.over((0, 0, 200, 200), 4.0)
-    centre = 99.5
-    forward = (grid.points() - centre).astype(np.float32) * np.float32(stretch)
-    back = invert(forward, grid, grid)
-    expected = (grid.points() - centre) * (1 / (1 + stretch) - 1)
-    inside = np.abs(expected + grid.points() - centre).max(-1) < 90
-    assert np.abs(back - expected)[inside].max() < 0.15
-
-
-def test_inverse_onto_a_shifted_window():
-    grid = Grid.over((0, 0, 80, 60), 4.0)
-    forward = np.full((grid.rows, grid.columns, 2), (13.0, -6.0), np.float32)
-    back = invert(forward, grid, shifted(grid, 13, -6))
-    assert back == pytest.approx(np.broadcast_to([-13.0, 6.0], back.shape), abs=1e-3)
 
 
 def test_channels_add_up():

@@ -5,14 +5,12 @@ from numpy.typing import NDArray
 
 from enliven.face.head_model import EYE_CORNERS, IRISES
 from enliven.geometry import EYE_CENTRE
-from enliven.types import EXPRESSION
+from enliven.types import EXPRESSION, FULL_LOOK
 
 Array = NDArray[np.floating]
 
 EYE_RADIUS = 0.12  # centre of the eyeball to the iris plane, IOD (10.5 mm at 88 mm)
 IRIS_AT_REST = -0.022  # iris centre above the line of the corners when looking ahead, IOD
-# gaze at which an eyeLook channel is 1, rad
-FULL_LOOK = {"Down": 0.6, "Up": 0.5, "In": 0.7, "Out": 0.7}
 
 
 def gaze_angles(points: Array) -> Array:

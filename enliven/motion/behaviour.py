@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enliven.motion.prosody import Prosody, smooth
-from enliven.types import CHANNELS, EXPRESSION, MOTION_FPS, Motion, group_slice
+from enliven.types import CHANNELS, EXPRESSION, FULL_LOOK, MOTION_FPS, Motion, group_slice
 
 Array = NDArray[np.float64]
 
@@ -65,7 +65,6 @@ LOOK_AT_SILENT = 7.9
 AWAY_DEG = (2.0, 6.0)  # smallest, typical size of a look away
 WANDER_DEG = 0.45  # of the small jumps while looking at the viewer
 GAZE_LIMIT_DEG = (9.0, 6.0)
-FULL_LOOK = {"Down": 0.6, "Up": 0.5, "In": 0.7, "Out": 0.7}  # rad of a full eyeLook channel
 
 BREATHS = 15.0  # a minute
 BREATH_IOD = 0.012  # rise of the shoulders

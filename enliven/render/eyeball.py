@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from enliven.render.face import Face, smooth_step
 from enliven.render.layers import push_pull
 from enliven.render.lids import Lids, _local
+from enliven.render.light import LUMA
 
 # Distance of the iris from the centre that the eye turns about, IOD: 10.5 mm.  The tracker reads
 # gaze with the same number, so that what it reads is what is drawn.
 IRIS_DISTANCE = 0.12
 GAZE_LIMIT = 0.6  # rad
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # The image of a lamp in the cornea moves about half as far as the pupil: the cornea's centre of
 # curvature lies 5.3 mm before the eye's (Guestrin & Eizenman 2006, "General theory of remote
 # gaze estimation using the pupil center and corneal reflections").

@@ -32,7 +32,7 @@ from enliven.render.lids import (
 from enliven.render.light import Painted
 from enliven.render.mesh import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
 from enliven.render.warp import Sheet
-from enliven.types import EXPRESSION, INDEX
+from enliven.types import EXPRESSION, FULL_LOOK, INDEX
 
 SETTLED_PX = 0.6  # lids and iris closer to their place in the photo than this count as at rest
 SKIN_LAG = 0.15  # IOD over which the skin around gives way to the lids
@@ -42,9 +42,8 @@ COARSE = 4  # px between the places that are asked whether an eye reaches them
 LASH_SHUT = 0.75  # what is left of their darkness in a shut eye
 SEAM, SEAM_DEPTH, SEAM_FROM = 0.01, 0.5, 0.5  # IOD; darkness; shut by this much
 LASH_LEAST = 0.3  # and are never foreshortened to less than this
-# Gaze at which an eyeLook channel is 1, rad, and how much of it lids do that are told only where
-# the eye looks: about 0.8 of the travel of the iris.
-FULL_LOOK = {"Down": 0.6, "Up": 0.5, "In": 0.7, "Out": 0.7}
+# How much of an eyeLook channel lids do that are told only where the eye looks: about 0.8 of the
+# travel of the iris.
 LIDS_FOLLOW = 0.5
 
 # (picture, shift across the eye, interpolation) -> colours

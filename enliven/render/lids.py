@@ -15,6 +15,7 @@ from enliven.geometry import unproject
 from enliven.render.face import Face, smooth_step
 from enliven.render.glasses import Glasses
 from enliven.render.layers import push_pull
+from enliven.render.light import LUMA
 from enliven.render.mesh import LEFT_EYE, RIGHT_EYE, Opening, SlitFrame, slit_frame
 from enliven.render.warp import Sheet
 from enliven.types import EXPRESSION
@@ -41,7 +42,6 @@ GRAIN = 7.0  # grey levels of skin texture, at most
 UNROLLED_SHADE = 0.05  # the lid is this much darker where it comes out of the crease
 LID_LEAST = 0.5  # least light on it, over that on the skin below the eye
 LID_TONE = 0.6  # how far an unrolled lid takes the hue of the skin below the eye
-LUMA = np.array([0.299, 0.587, 0.114])
 SLIDE = 0.4  # trackers see more of the lids' sliding along the eye than there is
 LEAK = 0.16  # share of the opening that a fitted blink may leave open
 LOWER_RISE = 0.12  # share of the opening that the lower lid rises by as the eye shuts

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DISPLAY_GAMMA = 2.2
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # brightness of R, G, B (ITU-R BT.601)
 USUAL_LIGHT = (0.0, -0.25, -0.35)  # direction times strength, camera axes; ambient light is 1
 CERTAINTY = 0.03  # weight of the usual light against the average spot of skin ...
 CURB = 0.1  # ... and of no light of second order

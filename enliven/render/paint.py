@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from enliven.render.creases import Creases, flattened, lay_creases
 from enliven.render.face import Face, smooth_step
-from enliven.render.light import DISPLAY_GAMMA, Light, Painted, estimate_light, normals_of
+from enliven.render.light import DISPLAY_GAMMA, LUMA, Light, Painted, estimate_light, normals_of
 from enliven.render.mesh import (
     FACE_OVAL,
     LEFT_EYE,
@@ -47,7 +47,6 @@ TONE = (0.86, 1.04, 1.14)  # log gain of red, green, blue where a photo does not
 TONE_RANGE = 0.25  # ... in shade is redder; by how much the photo may depart from that
 TONE_TRUST = 0.006  # variance of log brightness that says half as much as the rule
 WHITE = 245.0  # brightest channel that light on skin may reach
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 LIPS = UPPER_LIP_OUTER + LOWER_LIP_OUTER
 CHEEKS = (205, 425, 50, 280, 101, 330, 195)  # landmarks on clear skin
 SKIN_CHROMA, SKIN_BRIGHTNESS = 14.0, 0.75  # departure, in Lab units and log, of what is skin

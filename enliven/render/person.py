@@ -93,7 +93,7 @@ def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pos
     whole = fold_back(source, person.beyond)
     drawn = person.texture.at(source)
     if painted is not None:
-        part = _showing(painted, back, grid)
+        part = _showing(painted, person.skin, back)
         painted.on(drawn[part], cv2.add(source[part], (x0, y0, 0, 0)))
     drawn = faded(drawn, whole)
     cover = np.clip(cv2.extractChannel(drawn, 3), 0, 1)
@@ -104,9 +104,9 @@ def draw_person(person: Person, output: NDArray[np.uint8], weights: NDArray, pos
     return cover, source
 
 
-def _showing(painted: Painted, back: NDArray[np.float32], grid: Grid) -> tuple[slice, slice]:
+def _showing(painted: Painted, skin: Sheet, back: NDArray[np.float32]) -> tuple[slice, slice]:
     """Rows and columns of the region's pixels that show any of what is painted."""
-    shown = grid.points().astype(np.float32) + back - np.array(painted.corner, np.float32)
+    grid, shown = skin.grid, cv2.subtract(skin.places + back, (*painted.corner, 0, 0))
     height, width = painted.gain.shape[:2]
     x, y = shown[..., 0], shown[..., 1]
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)

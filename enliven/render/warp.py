@@ -2,7 +2,7 @@
 
 A sheet is a regular grid over a rectangle of pixels.  Each grid point knows its place in head
 coordinates and how every expression channel moves it; posing it gives a forward displacement
-field, and inverting that field says for every output pixel which photo pixel lands there.
+field, and inverting that field (`fold`) says for every output pixel which photo pixel lands there.
 """
 
 from dataclasses import dataclass, replace
@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from enliven.geometry import project
 
-NEWTON_STEPS, SLOPE_STEPS = 5, 2  # the slope hardly changes after the first steps
 LEAST_FIELD = 2e-4  # IOD; a channel that moves a point by less does not move it
-LEAST_AREA = 0.12  # skin pressed to less of its area than this is treated as if it were not
 
 
 @dataclass(frozen=True)
@@ -119,43 +117,6 @@ def make_sheet(grid: Grid, head: NDArray, fields: NDArray, follow: NDArray, drag
 
     return Sheet(grid, packed(grid.points()), packed(head), packed(fields[:, *part]), part,
                  packed(follow)[..., None], packed(drag)[..., None])  # fmt: skip
-
-
-def invert(displacement: NDArray[np.float32], source: Grid, target: Grid) -> NDArray[np.float32]:
-    """Backward displacement (R, C, 2) px on target: the photo pixel shown at p is p + result(p).
-
-    displacement: forward displacement u on the source grid.  Solves x + u(x) = p by Newton's
-    method; where the sheet is nearly folded the step is shortened rather than the sheet torn.
-    """
-    goal = target.points().astype(np.float32)
-    origin = goal - displacement.reshape(-1, 2).mean(0)
-    inverse = _inverse_jacobian(displacement, source)
-    # x = p - u(x): no point comes from farther away than the sheet moves anywhere
-    least, most = displacement.min((0, 1)), displacement.max((0, 1))
-    nearest, farthest = goal - most, goal - least
-    for step in range(NEWTON_STEPS):
-        cells = source.to_cells(origin)
-        miss = goal - origin - _sampled(displacement, cells)
-        if step < SLOPE_STEPS:
-            slope = _sampled(inverse, cells)
-        origin[..., 0] += slope[..., 0] * miss[..., 0] + slope[..., 1] * miss[..., 1]
-        origin[..., 1] += slope[..., 2] * miss[..., 0] + slope[..., 3] * miss[..., 1]
-        np.clip(origin, nearest, farthest, out=origin)
-    return origin - goal
-
-
-def _sampled(field: NDArray, cells: tuple[NDArray, NDArray]) -> NDArray:
-    return cv2.remap(field, *cells, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _inverse_jacobian(displacement: NDArray[np.float32], grid: Grid) -> NDArray:
-    """(R, C, 4): inverse of the derivative of x + u(x), rows first, damped where it is singular."""
-    across, down = (np.empty_like(displacement) for _ in range(2))
-    for out, axis, step in ((across, 1, grid.step[0]), (down, 0, grid.step[1])):
-        out[:] = np.gradient(displacement, np.float32(step), axis=axis)
-    xx, xy, yx, yy = across[..., 0] + 1, down[..., 0], across[..., 1], down[..., 1] + 1
-    determinant = np.maximum(xx * yy - xy * yx, np.float32(LEAST_AREA))
-    return np.dstack([yy, -xy, -yx, xx]) / determinant[..., None]
 
 
 def shifted(grid: Grid, x: int, y: int) -> Grid:
