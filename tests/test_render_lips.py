@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from enliven.face.portrait import load_portrait
+from enliven.render.layers import cut_out
 from enliven.render.lips import MOST_LONGER, eased_smile
-from enliven.render.opening import cut_out, draw_skin
+from enliven.render.opening import draw_skin
 from enliven.render.renderer import Renderer, RenderOptions
 from enliven.types import INDEX, group_slice
 

@@ -81,3 +81,12 @@ def face_cover(landmarks: NDArray, shape: tuple[int, int]) -> NDArray[np.uint8]:
     outline = np.round(landmarks[list(FACE_OVAL), :2] * 16).astype(np.int32)
     cv2.fillPoly(cover, [outline], 255, cv2.LINE_AA, 4)
     return cover
+
+
+def cut_out(image: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """Part of an image under box x0, y0, x1, y1; beyond its border the border goes on."""
+    x0, y0, x1, y1 = box
+    height, width = image.shape[:2]
+    rows = np.clip(np.arange(y0, y1), 0, height - 1)
+    columns = np.clip(np.arange(x0, x1), 0, width - 1)
+    return np.ascontiguousarray(image[rows][:, columns])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from enliven.geometry import unproject
 from enliven.render.face import Face, smooth_step
 from enliven.render.glasses import Glasses
-from enliven.render.layers import push_pull
+from enliven.render.layers import cut_out, push_pull
 from enliven.render.light import LUMA
 from enliven.render.mesh import LEFT_EYE, RIGHT_EYE, Opening, SlitFrame, slit_frame
 from enliven.render.warp import Sheet
@@ -97,7 +97,7 @@ def cut_lids(face: Face, skin: Sheet, opening: Opening, glasses: Glasses | None)
     corners = frame.to_image(np.array([[-side, -up], [side, -up], [side, down], [-side, down]]))
     low, high = np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int)
     box = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
-    photo = window_of(face.image, box)
+    photo = cut_out(face.image, box)
     start = -np.ceil(side)
     at = start + np.arange(int(2 * -start) + 1)
     left, right = frame.upper[0, 0], frame.upper[-1, 0]
@@ -156,15 +156,6 @@ def _head_corners(face: Face, opening: Opening, box: tuple[int, int, int, int]) 
     depth = np.full(4, face.depth[[opening.upper[0], opening.upper[-1]]].mean())
     camera = unproject(corners, depth, face.pose.focal_px, face.pose.centre_px)
     return (camera - face.pose.translation) @ face.pose.rotation
-
-
-def window_of(image: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-    """Pixels of a box, the border repeated where it leaves the image."""
-    x0, y0, x1, y1 = box
-    height, width = image.shape[:2]
-    rows = np.clip(np.arange(y0, y1), 0, height - 1)
-    columns = np.clip(np.arange(x0, x1), 0, width - 1)
-    return np.ascontiguousarray(image[rows][:, columns])
 
 
 def _local(frame: SlitFrame, box: tuple[int, int, int, int]) -> NDArray[np.float32]:

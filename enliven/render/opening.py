@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from enliven.render.face import Face, cut_sheet, smooth_step
 from enliven.render.fold import invert_visible, turn_direction
+from enliven.render.layers import cut_out
 from enliven.render.light import Painted
 from enliven.render.mesh import Opening, SlitFrame, slit_frame
 from enliven.render.texture import Texture, make_texture
@@ -95,17 +96,6 @@ def cut_slit(face: Face, opening: Opening, region: tuple[int, int, int, int],
         _centre(face, opening),
         face.basis[:, opening.upper + opening.lower] * face.iod_px,
     )  # fmt: skip
-
-
-def cut_out(image: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-    """Part of an image under box x0, y0, x1, y1; beyond its border the border goes on."""
-    height, width = image.shape[:2]
-    x0, y0, x1, y1 = box
-    inner = image[max(y0, 0) : max(y1, 1), max(x0, 0) : max(x1, 1)]
-    if inner.shape[:2] == (y1 - y0, x1 - x0):
-        return inner
-    rows = np.clip(np.arange(y0, y1), 0, height - 1)
-    return image[rows][:, np.clip(np.arange(x0, x1), 0, width - 1)]
 
 
 def _lens(frame: SlitFrame) -> tuple[NDArray, NDArray]:
