@@ -68,11 +68,15 @@ def fold_back(source: NDArray[np.float32], beyond: Beyond) -> list[Piece]:
         if not len(out[0]):
             continue
         distance = past[out]
-        along = np.clip(np.rint(part[..., 1 - axis][out]), 0, length - 1).astype(np.intp)
+        along, index = part[..., 1 - axis][out], np.arange(length)
         part[..., axis][out] = abs(border - PACE * distance)
-        left = np.clip((limits[along] - distance) / SOFT_PX + 0.5, 0, 1)
+        # between two pixels of the border: all of a level shoulder passes there at once
+        reach = np.interp(along, index, limits)
+        goes_on = np.interp(along, index, limits > 0)
+        left = np.clip((reach - distance) / SOFT_PX + 0.5, 0, 1)
+        ends = np.clip(1 - distance, 0, 1)
         shown = np.ones(past.shape, np.float32)
-        shown[out] = np.where(limits[along] > 0, left, np.clip(1 - distance, 0, 1))
+        shown[out] = ends + goes_on * (left - ends)
         pieces.append((where, shown))
     return pieces
 

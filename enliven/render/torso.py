@@ -14,6 +14,7 @@ from enliven.render.warp import Pose, Sheet
 # in front of the axis.
 HALF_WIDTH, BREAST, SHOULDER = 2.6, -0.6, 0.3
 FADE = 1.0  # a turn dies out this close to the border of the moving region
+CLEAR = 0.3  # and this far below and above the chin: beside a face it would push the cheeks
 
 
 @dataclass(frozen=True)
@@ -58,5 +59,6 @@ def build_torso(skin: Sheet, face: Face, height: int) -> Torso:
     fade[..., 1] *= to_end
     if grid.y + grid.height < height:
         fade[..., 0] *= to_end
-    share = (1 - head) * fade
+    below = (places[..., 1:] - face.landmarks[CHIN, 1]) / face.iod_px
+    share = (1 - head) * fade * smooth_step((below / CLEAR + 1) / 2)
     return Torso(skin.places, points.astype(np.float32), share.astype(np.float32), face.pose)

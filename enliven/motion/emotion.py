@@ -1,0 +1,3 @@
+"""The emotions a face can display while it speaks."""
+
+EMOTIONS = ("happy", "sad", "angry", "surprised", "afraid", "disgusted")
