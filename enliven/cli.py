@@ -15,11 +15,7 @@ Heavy imports happen inside the commands, so that `--help` is immediate.
 
 import inspect
 import json
-import signal
-import sys
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,15 +23,9 @@ import typer
 from typer.core import TyperCommand
 
 from enliven import __version__
-from enliven.console import Log, open_log
-from enliven.errors import (
-    BadOption,
-    Cancelled,
-    EnlivenError,
-    InputError,
-    ModelUnavailable,
-    OutputError,
-)
+from enliven.cli_data import app as data_app
+from enliven.console import Debug, Json, Quiet, running
+from enliven.errors import BadOption
 
 app = typer.Typer(
     name="enliven",
@@ -45,8 +35,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(data_app, name="data")
 
-EXIT_CODES = ((Cancelled, 130), (InputError, 2), (OutputError, 3), (ModelUnavailable, 4))
 DIFFERENT = 5
 ORDER = "enliven.order"
 
@@ -54,9 +44,6 @@ Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="JPEG, PNG, WebP, .
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE",
     help="Where to write; by default a name made from the inputs, next to the first.")]  # fmt: skip
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
-Json = Annotated[bool, typer.Option("--json", help="Result as JSON, progress as JSON lines.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Face = Annotated[int | None, typer.Option(metavar="N", help="Which face; 1 is the largest.")]
 Faces = Annotated[list[int] | None, typer.Option("--face", metavar="N",
     help="Which face; 1 is the largest. Again for each further person.")]  # fmt: skip
@@ -175,7 +162,7 @@ def track(
     debug: Debug = False,
 ) -> None:  # fmt: skip
     """Measure the motion of a face in a video: enliven track clip.mp4 -o motion.npz"""
-    with _running(as_json, quiet, debug) as log:
+    with running(as_json, quiet, debug) as log:
         from enliven.drive import track as track_motion
         from enliven.motion_io import check_motion_target, save_motion
 
@@ -203,7 +190,7 @@ def replay(
     A video that is missing is restored.  One that is there stays as it is; the new copy is
     kept only if it differs, as NAME.replay.mp4, or with -o.
     """
-    with _running(as_json, quiet, debug) as log:
+    with running(as_json, quiet, debug) as log:
         from enliven.replay import replay as run
 
         done = run(sidecar, output=output, overwrite=overwrite, progress=log.progress)
@@ -218,7 +205,7 @@ def replay(
 @app.command()
 def setup(quiet: Quiet = False, as_json: Json = False, debug: Debug = False) -> None:
     """Obtain the face networks now (35 MB, once); everything after works offline."""
-    with _running(as_json, quiet, debug) as log:
+    with running(as_json, quiet, debug) as log:
         from enliven.weights import ensure_models
 
         folder = ensure_models(lambda what, part: log.progress(what, round(100 * part), 100))
@@ -228,7 +215,7 @@ def setup(quiet: Quiet = False, as_json: Json = False, debug: Debug = False) -> 
 @app.command()
 def doctor(as_json: Json = False, debug: Debug = False) -> None:
     """Check what works here, what is missing and what to do about it."""
-    with _running(as_json, True, debug):
+    with running(as_json, True, debug):
         from enliven.doctor import examine, report
 
         checks = examine()
@@ -252,7 +239,7 @@ def _animate(
 ) -> None:  # fmt: skip
     """What `animate` and `render` do, given what was on their command lines."""
     overwrite, dry_run = shared.pop("overwrite"), shared.pop("dry_run")
-    with _running(*(shared.pop(name) for name in ("as_json", "quiet", "debug"))) as log:
+    with running(*(shared.pop(name) for name in ("as_json", "quiet", "debug"))) as log:
         if len(named) != 1:
             raise BadOption("name one photo: enliven animate photo.jpg --audio speech.wav")
         from enliven.plan import Options, Part, plan_animation
@@ -322,32 +309,6 @@ def _views(text: str | None) -> tuple[float, ...] | None:
     except ValueError:
         raise BadOption(f'--views is "{text}"; give degrees with commas between them, such as '
                         "-30,-15,0,15,30") from None  # fmt: skip
-
-
-@contextmanager
-def _running(as_json: bool, quiet: bool, debug: bool) -> Iterator[Log]:
-    """Turns everything that may go wrong into one message and an exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with open_log(as_json, quiet) as log:
-        try:
-            yield log
-        except (typer.Exit, SystemExit):
-            raise
-        except (KeyboardInterrupt, Cancelled):
-            log.error("stopped; nothing was written", "Cancelled")
-            raise typer.Exit(130) from None
-        except EnlivenError as error:
-            if debug:
-                traceback.print_exc()
-            log.error(str(error), type(error).__name__)
-            code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
-            raise typer.Exit(code) from None
-        except Exception as error:
-            if debug:
-                traceback.print_exc()
-            log.error(f"unexpected {type(error).__name__}: {error}\nThis is a bug. Run again with "
-                      "--debug and report what it prints.", type(error).__name__)  # fmt: skip
-            raise typer.Exit(1) from None
 
 
 def main() -> None:

@@ -1,14 +1,29 @@
-"""What the command line says: progress, notes and errors on stderr, the result on stdout."""
+"""What the command line says: progress, notes and errors on stderr, the result on stdout.
+
+`running` is around every command and turns whatever goes wrong into a message and an exit code.
+"""
 
 import json
 import logging
+import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from enliven.errors import Cancelled, EnlivenError, InputError, ModelUnavailable, OutputError
+
+EXIT_CODES = ((Cancelled, 130), (InputError, 2), (OutputError, 3), (ModelUnavailable, 4))
 STEP = 0.1  # without a terminal, a line for every tenth
+
+# Options of every command.
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+Json = Annotated[bool, typer.Option("--json", help="Result as JSON, progress as JSON lines.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 class Log:
@@ -116,3 +131,31 @@ def _heard(logger: logging.Logger, log: Log) -> Iterator[Log]:
     finally:
         logger.removeHandler(handler)
         logger.propagate = True
+
+
+@contextmanager
+def running(
+    as_json: bool, quiet: bool, debug: bool, *, when_stopped: str = "nothing was written"
+) -> Iterator[Log]:
+    """Turns everything that may go wrong into one message and an exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with open_log(as_json, quiet) as log:
+        try:
+            yield log
+        except (typer.Exit, SystemExit):
+            raise
+        except (KeyboardInterrupt, Cancelled):
+            log.error(f"stopped; {when_stopped}", "Cancelled")
+            raise typer.Exit(130) from None
+        except EnlivenError as error:
+            if debug:
+                traceback.print_exc()
+            log.error(str(error), type(error).__name__)
+            code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
+            raise typer.Exit(code) from None
+        except Exception as error:
+            if debug:
+                traceback.print_exc()
+            log.error(f"unexpected {type(error).__name__}: {error}\nThis is a bug. Run again with "
+                      "--debug and report what it prints.", type(error).__name__)  # fmt: skip
+            raise typer.Exit(1) from None

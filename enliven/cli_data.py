@@ -1,0 +1,33 @@
+"""`enliven data ...`: talking clips to train on.  Exit codes as in `enliven.cli`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from enliven.console import Debug, Json, Quiet, running
+
+app = typer.Typer(help="Make clips to train on: from videos, or from a synthetic voice.",
+                  no_args_is_help=True, pretty_exceptions_enable=False)  # fmt: skip
+
+
+@app.command()
+def check(
+    clips: Annotated[Path, typer.Argument(metavar="CLIPS", help="A folder of clips.")],
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Read every clip of a folder and tell who speaks in it for how long."""
+    with running(as_json, quiet, debug) as log:
+        from enliven.data.dataset import clip_paths, read_clip
+
+        paths, seconds = clip_paths(clips), dict[str, float]()
+        for done, path in enumerate(paths, 1):
+            clip = read_clip(path)
+            seconds[clip.speaker] = seconds.get(clip.speaker, 0.0) + clip.seconds
+            log.progress("check", done, len(paths))
+        if not as_json:
+            for speaker, time in sorted(seconds.items()):
+                print(f"{time:9.1f} s  {speaker}")
+        log.result(clips, clips=len(paths), seconds=seconds)
