@@ -1,3 +1,72 @@
-"""The emotions a face can display while it speaks."""
+"""The emotions a face can display while it speaks, and what each looks like.
+
+A display is linear in its intensities: twice as happy is twice the smile, and mixed emotions
+add up, as the blends of two that people make and recognise do: Du, Tao & Martinez 2014,
+"Compound facial expressions of emotion".  The prototypes are those of Ekman & Friesen 1978,
+"Facial Action Coding System", and its emotional reading, EMFACS, with action units in brackets:
+
+happy       cheeks up and corners of the lips up and out (6 + 12)
+sad         inner brows up and together, corners of the lips down, chin up (1 + 4 + 15 + 17)
+angry       brows down, upper lids up against them, lids tight, lips pressed (4 + 5 + 7 + 23)
+surprised   brows up, eyes wide, jaw dropped (1 + 2 + 5 + 26)
+afraid      brows up and together, eyes wide, lips stretched (1 + 2 + 4 + 5 + 20)
+disgusted   nose wrinkled, upper lip up, chin up (9 + 10 + 17)
+
+The head joins in, which is set by eye: low when sad, up in surprise, forward in anger, back in
+fear and disgust.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enliven.motion.latent import COLUMN, LATENT, UNITS
 
 EMOTIONS = ("happy", "sad", "angry", "surprised", "afraid", "disgusted")
+
+# Motion channels at intensity 1, in their own units; intensity 1 is a full display of somebody
+# who still speaks, not an actor's grimace.
+PROTOTYPES: Mapping[str, Mapping[str, float]] = {
+    "happy": {"mouthSmile": 0.72, "cheekSquint": 0.55, "mouthDimple": 0.12, "mouthUpperUp": 0.10,
+              "eyeSquint": 0.30, "browInnerUp": 0.06, "browOuterUp": 0.10,
+              "headRotX": -0.02},
+    "sad": {"browInnerUp": 0.62, "browDown": 0.12, "eyeSquint": 0.16, "mouthFrown": 0.55,
+            "mouthShrugLower": 0.22, "mouthRollLower": 0.05,
+            "headRotX": 0.085, "headPosY": 0.02},
+    "angry": {"browDown": 0.85, "eyeWide": 0.22, "eyeSquint": 0.38, "mouthPress": 0.30,
+              "mouthShrugUpper": 0.10, "noseSneer": 0.22, "jawForward": 0.12, "mouthFrown": 0.12,
+              "headRotX": 0.055, "headPosZ": -0.06},
+    "surprised": {"browInnerUp": 0.70, "browOuterUp": 0.75, "eyeWide": 0.65, "jawOpen": 0.12,
+                  "headRotX": -0.05, "headPosZ": 0.03},
+    "afraid": {"browInnerUp": 0.80, "browOuterUp": 0.25, "browDown": 0.22, "eyeWide": 0.65,
+               "mouthStretch": 0.48, "mouthLowerDown": 0.10, "jawOpen": 0.04,
+               "headRotX": -0.015, "headPosZ": 0.07},
+    "disgusted": {"noseSneer": 0.62, "mouthUpperUp": 0.32, "browDown": 0.42, "eyeSquint": 0.30,
+                  "cheekSquint": 0.30, "mouthFrown": 0.22, "mouthShrugLower": 0.25,
+                  "headRotX": -0.025, "headPosZ": 0.04},
+}  # fmt: skip
+
+# How fast the head moves under a full emotion, relative to none.
+_LIVELINESS = {"happy": 1.35, "sad": 0.5, "angry": 1.3, "surprised": 1.2, "afraid": 0.8,
+               "disgusted": 0.85}  # fmt: skip
+
+
+def prototypes() -> NDArray[np.float32]:
+    """(6, D): each emotion in full, in UNITS of the latent numbers."""
+    table = np.zeros((len(EMOTIONS), len(LATENT)), np.float32)
+    for row, emotion in enumerate(EMOTIONS):
+        for name, value in PROTOTYPES[emotion].items():
+            table[row, COLUMN[name]] = value
+    return table / UNITS
+
+
+def display(emotion: NDArray) -> NDArray[np.float32]:
+    """Emotion intensities (n, 6) -> what they add to a face, latent (n, D) in UNITS."""
+    return np.asarray(np.asarray(emotion, np.float32) @ prototypes(), np.float32)
+
+
+def liveliness(emotion: NDArray) -> NDArray[np.float64]:
+    """Emotion intensities (..., 6) -> speed of the head relative to none of them, (...)."""
+    rates = np.log([_LIVELINESS[name] for name in EMOTIONS])
+    return np.exp(np.clip(np.asarray(emotion, np.float64) @ rates, -0.9, 0.5))
