@@ -30,7 +30,7 @@ _HOME = {
     "track": "enliven.drive",
     "load_people": "enliven.face.portrait",
     "load_portrait": "enliven.face.portrait",
-    "SpeechOptions": "enliven.motion.generator",
+    "SpeechOptions": "enliven.motion.options",
     "load_motion": "enliven.motion_io",
     "save_motion": "enliven.motion_io",
     "render": "enliven.render.renderer",

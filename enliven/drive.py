@@ -23,7 +23,8 @@ from enliven.face.head import fit_motion
 from enliven.face.track import track_video
 from enliven.geometry import angles_from_rotation, rotation_from_vector, vector_from_rotation
 from enliven.media.audio import Speech, read_speech
-from enliven.motion.generator import Generator, SpeechOptions
+from enliven.motion.generator import Generator
+from enliven.motion.options import SpeechOptions
 from enliven.motion_io import load_motion_and_reference
 from enliven.types import (
     CHANNELS,

@@ -12,7 +12,7 @@ from enliven.media.files import check_output, input_file
 from enliven.media.rate import frame_rate
 from enliven.media.video import probe
 from enliven.media.write import check_target
-from enliven.motion.generator import SpeechOptions
+from enliven.motion.options import SpeechOptions
 from enliven.provenance import sidecar_path
 from enliven.render.renderer import RenderOptions
 from enliven.render.views import check_views

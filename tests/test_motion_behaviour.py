@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from enliven.motion.behaviour import behave, pulse, wander
-from enliven.motion.generator import SpeechOptions
+from enliven.motion.options import SpeechOptions
 from enliven.motion.prosody import Prosody, smooth
 from enliven.types import EXPRESSION, Motion
 

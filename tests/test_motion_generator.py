@@ -8,7 +8,8 @@ from enliven.motion import generator as module
 from enliven.motion.audio import SAMPLE_RATE, analyse
 from enliven.motion.closure import close_lips
 from enliven.motion.controls import CONTROLS, control_matrix, controls_of
-from enliven.motion.generator import Generator, SpeechOptions, speech_activity
+from enliven.motion.generator import Generator, speech_activity
+from enliven.motion.options import SpeechOptions
 from enliven.types import EXPRESSION
 
 MOUTH = [i for i, n in enumerate(EXPRESSION) if n.startswith(("mouth", "jaw", "cheek", "nose"))]

@@ -9,7 +9,6 @@ nor lag.  Long sounds are computed in pieces that overlap by what the network se
 the result independent of the pieces.
 """
 
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Self
@@ -23,6 +22,7 @@ from enliven.motion.audio import FRAME_RATE, Sound, analyse, features
 from enliven.motion.behaviour import behave
 from enliven.motion.closure import SPREAD, close_lips
 from enliven.motion.controls import CONTROLS, control_matrix
+from enliven.motion.options import SpeechOptions
 from enliven.motion.prosody import prosody
 from enliven.types import MOTION_FPS, Motion
 
@@ -36,33 +36,6 @@ PIECE = 500  # motion frames computed at once, 20 s
 SILENT_DB, HEARD_DB = -52.0, -42.0
 LEAD = 0.20  # seconds before a sound in which lips may already move: they open ahead of it
 HANG = 0.24  # seconds after it in which they come to rest
-
-
-@dataclass(frozen=True)
-class SpeechOptions:
-    """How a face behaves while it speaks.  Raises BadOption outside the ranges.
-
-    mouth: how widely lips and jaw move, 0 to 2; 1 is an average speaker.
-    head_motion: how much head, shoulders and gaze move, 0 to 2; 1 is as people do.
-    expression: how much the brows join in, 0 to 2.
-    blink_rate: blinks a minute, 0 to 60; None: as people do, more while speaking.
-    still: only mouth and lids move; head, shoulders, gaze and brows keep their rest.
-    """
-
-    mouth: float = 1.0
-    head_motion: float = 1.0
-    expression: float = 1.0
-    blink_rate: float | None = None
-    still: bool = False
-
-    def __post_init__(self) -> None:
-        limits = {"mouth": 2.0, "head_motion": 2.0, "expression": 2.0, "blink_rate": 60.0}
-        for name, largest in limits.items():
-            value: float | None = getattr(self, name)
-            if value is None and name == "blink_rate":
-                continue
-            if not (isinstance(value, int | float) and 0 <= value <= largest):
-                raise BadOption(f"{name} is {value}; choose a number from 0 to {largest:g}")
 
 
 @cache
