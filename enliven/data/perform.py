@@ -34,6 +34,7 @@ SPEECH_SECONDS = 0.6  # least speech in which a speed can be measured
 # What is left of a display where the lips are round: "oo" is not said through a grin.
 ROUND_KEEPS = 0.45
 ROUND = 0.35  # sum of pucker and funnel that counts as fully round
+RAISED_LEAVES = 0.6  # by how much less brows rise that a display already holds up
 CLOSED_IOD, OPEN_IOD = 0.008, 0.035  # opening of lips between closed and open
 ARTICULATION = {"happy": 0.08, "sad": -0.15, "angry": 0.12}  # more or less lip movement
 
@@ -206,6 +207,7 @@ def perform(
     pace = label.speed / (USUAL_SPEED * max(strengths["head"], 0.05))
     turn, shift, lifts = head(voice, float(np.clip(pace**0.65, 0.4, 2.2)), rng)
     lift, knit = brows(voice, lifts, rng)
+    lift *= 1 - RAISED_LEAVES * shown[:, COLUMN["browInnerUp"]].clip(0, 1)
     squint = 0.05 * np.abs(wander(frames, 1, 0.8, rng)[:, 0]) + 0.35 * knit
     moves = {"browInnerUp": lift, "browOuterUp": 0.8 * lift, "browDown": knit,
              "eyeWide": 0.3 * lift, "eyeSquint": squint}  # fmt: skip

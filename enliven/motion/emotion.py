@@ -25,26 +25,27 @@ from enliven.motion.latent import COLUMN, LATENT, UNITS
 
 EMOTIONS = ("happy", "sad", "angry", "surprised", "afraid", "disgusted")
 
-# Motion channels at intensity 1, in their own units; intensity 1 is a full display of somebody
-# who still speaks, not an actor's grimace.
+# Motion channels at intensity 1, in their own units and relative to rest: a full display of
+# somebody who still speaks, not an actor's grimace.  What is negative takes back a smile that
+# the face has at rest.
 PROTOTYPES: Mapping[str, Mapping[str, float]] = {
-    "happy": {"mouthSmile": 0.72, "cheekSquint": 0.55, "mouthDimple": 0.12, "mouthUpperUp": 0.10,
-              "eyeSquint": 0.30, "browInnerUp": 0.06, "browOuterUp": 0.10,
+    "happy": {"mouthSmile": 0.72, "cheekSquint": 0.55, "mouthDimple": 0.12, "mouthUpperUp": 0.12,
+              "eyeSquint": 0.35, "browInnerUp": 0.06, "browOuterUp": 0.12,
               "headRotX": -0.02},
-    "sad": {"browInnerUp": 0.62, "browDown": 0.12, "eyeSquint": 0.16, "mouthFrown": 0.55,
-            "mouthShrugLower": 0.22, "mouthRollLower": 0.05,
-            "headRotX": 0.085, "headPosY": 0.02},
-    "angry": {"browDown": 0.85, "eyeWide": 0.22, "eyeSquint": 0.38, "mouthPress": 0.30,
-              "mouthShrugUpper": 0.10, "noseSneer": 0.22, "jawForward": 0.12, "mouthFrown": 0.12,
-              "headRotX": 0.055, "headPosZ": -0.06},
-    "surprised": {"browInnerUp": 0.70, "browOuterUp": 0.75, "eyeWide": 0.65, "jawOpen": 0.12,
-                  "headRotX": -0.05, "headPosZ": 0.03},
-    "afraid": {"browInnerUp": 0.80, "browOuterUp": 0.25, "browDown": 0.22, "eyeWide": 0.65,
-               "mouthStretch": 0.48, "mouthLowerDown": 0.10, "jawOpen": 0.04,
-               "headRotX": -0.015, "headPosZ": 0.07},
-    "disgusted": {"noseSneer": 0.62, "mouthUpperUp": 0.32, "browDown": 0.42, "eyeSquint": 0.30,
-                  "cheekSquint": 0.30, "mouthFrown": 0.22, "mouthShrugLower": 0.25,
-                  "headRotX": -0.025, "headPosZ": 0.04},
+    "sad": {"browInnerUp": 0.85, "browDown": 0.18, "eyeSquint": 0.22, "mouthFrown": 0.75,
+            "mouthSmile": -0.60, "mouthShrugLower": 0.30, "mouthRollLower": 0.05,
+            "cheekSquint": 0.10, "headRotX": 0.085, "headPosY": 0.02},
+    "angry": {"browDown": 1.0, "eyeWide": 0.20, "eyeSquint": 0.50, "mouthPress": 0.40,
+              "mouthSmile": -0.50, "mouthShrugUpper": 0.10, "noseSneer": 0.30, "jawForward": 0.15,
+              "mouthFrown": 0.30, "headRotX": 0.065, "headPosZ": -0.08},
+    "surprised": {"browInnerUp": 0.72, "browOuterUp": 0.75, "eyeWide": 0.68, "jawOpen": 0.16,
+                  "mouthSmile": -0.30, "headRotX": -0.05, "headPosZ": 0.03},
+    "afraid": {"browInnerUp": 0.95, "browOuterUp": 0.25, "browDown": 0.28, "eyeWide": 0.75,
+               "mouthStretch": 0.60, "mouthSmile": -0.50, "mouthLowerDown": 0.14, "jawOpen": 0.06,
+               "mouthFrown": 0.10, "headRotX": -0.015, "headPosZ": 0.07},
+    "disgusted": {"noseSneer": 0.85, "mouthUpperUp": 0.40, "browDown": 0.55, "eyeSquint": 0.40,
+                  "cheekSquint": 0.40, "mouthSmile": -0.40, "mouthFrown": 0.35,
+                  "mouthShrugLower": 0.30, "headRotX": -0.03, "headPosZ": 0.04},
 }  # fmt: skip
 
 # How fast the head moves under a full emotion, relative to none.
