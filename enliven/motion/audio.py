@@ -45,6 +45,7 @@ PREEMPHASIS = 0.97
 SCORE_RANGE = 30.0  # nats; phones less likely than this against the best are all the same
 
 CHUNK = 2000  # frames whose spectra are computed at once
+REACH = 3  # frames on either side that the differences of cepstra look at
 PHONE_CHUNK = 256  # frames whose phones are scored at once, 64 KB each
 
 
@@ -65,6 +66,7 @@ def mel_filters(bands: int, low_hz: float, high_hz: float) -> Array:
     return (np.maximum(0.0, np.minimum(rise, fall)) * 2.0 / (right - left)).astype(np.float32)
 
 
+@cache
 def _cosines() -> Array:
     """Orthonormal DCT-II with the acoustic model's lifter, (MODEL_BANDS, CEPSTRA)."""
     k, n = np.arange(CEPSTRA), np.arange(MODEL_BANDS)[:, None]
@@ -111,7 +113,71 @@ def power_spectra(samples: Array, start: int, stop: int) -> Array:
     return (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
 
 
-def _smoothed_peak(power: Array, seconds: float = 0.2) -> float:
+@dataclass(frozen=True)
+class Powers:
+    """Powers of frames: in MEL_BANDS (n, MEL_BANDS), in the acoustic model's bands
+    (n, MODEL_BANDS) and in all (n,)."""
+
+    bands: Array
+    model: Array
+    total: Array
+
+    def __len__(self) -> int:
+        return len(self.total)
+
+
+@cache
+def _filters() -> tuple[Array, Array]:
+    return mel_filters(MEL_BANDS, *MEL_RANGE_HZ), mel_filters(MODEL_BANDS, *MODEL_RANGE_HZ)
+
+
+def powers(samples: Array, start: int, stop: int) -> Powers:
+    """Band powers of frames start to stop; zeros lie outside the sound."""
+    filters, model_filters = _filters()
+    total = stop - start
+    result = Powers(
+        np.empty((total, MEL_BANDS), np.float32),
+        np.empty((total, MODEL_BANDS), np.float32),
+        np.empty(total, np.float32),
+    )
+    for first in range(0, total, CHUNK):
+        last = min(first + CHUNK, total)
+        spectra = power_spectra(samples, start + first, start + last)
+        result.bands[first:last] = spectra @ filters
+        result.model[first:last] = spectra @ model_filters
+        result.total[first:last] = spectra.mean(1)
+    return result
+
+
+def relative_log(power: Array, level: float | Array) -> Array:
+    """Band powers in nats above a floor FLOOR_DB below the level; 0 in silence."""
+    scale = np.asarray(1.0 / level, np.float32)
+    floor = np.float32(10.0 ** (-FLOOR_DB / 10.0) / SAMPLE_RATE)
+    return np.log(power * scale + floor) - np.log(floor)
+
+
+def cepstra(model_bands: Array) -> Array:
+    """Liftered cepstra (..., CEPSTRA) of log powers in the acoustic model's bands."""
+    return model_bands @ _cosines()
+
+
+def relative_db(power: Array, level: float | Array) -> Array:
+    """Power in dB relative to the level, -90 at least."""
+    return 10.0 * np.log10(np.maximum(power / level, 1e-9))
+
+
+def speech_weight(energy_db: Array) -> Array:
+    """How far a frame counts as speech for normalisation, 0 to 1."""
+    # gradual, so that no single frame decides
+    return np.clip((energy_db + SPEECH_DB) / 10.0, 0.0, 1.0)
+
+
+def quietest_level() -> float:
+    """Power of a white noise at QUIETEST_LEVEL_DB, which no level goes below."""
+    return 10.0 ** (QUIETEST_LEVEL_DB / 10.0) * WINDOW
+
+
+def smoothed_peak(power: Array, seconds: float = 0.2) -> float:
     """Largest mean power over so long a stretch: a level that clicks hardly move."""
     width = min(len(power), int(seconds * FRAME_RATE))
     sums = np.concatenate([[0.0], np.cumsum(power, dtype=np.float64)])
@@ -126,34 +192,15 @@ def analyse(samples: NDArray, edge: int = 0, total: int | None = None) -> Sound:
     """
     samples = np.asarray(samples, np.float32)
     total = frame_count(len(samples)) + 2 * edge if total is None else total
-    filters = mel_filters(MEL_BANDS, *MEL_RANGE_HZ)
-    model_filters = mel_filters(MODEL_BANDS, *MODEL_RANGE_HZ)
-    bands = np.empty((total, MEL_BANDS), np.float32)
-    model_bands = np.empty((total, MODEL_BANDS), np.float32)
-    power = np.empty(total, np.float32)
-    for start in range(0, total, CHUNK):
-        stop = min(start + CHUNK, total)
-        spectra = power_spectra(samples, start - edge, stop - edge)
-        bands[start:stop] = spectra @ filters
-        model_bands[start:stop] = spectra @ model_filters
-        power[start:stop] = spectra.mean(1)
-
-    quietest = 10.0 ** (QUIETEST_LEVEL_DB / 10.0) * WINDOW  # power of so faint a white noise
-    level = max(_smoothed_peak(power), quietest)
-    energy_db = 10.0 * np.log10(np.maximum(power / level, 1e-9))
-    # gradual, so that no single frame decides
-    weight = np.clip((energy_db + SPEECH_DB) / 10.0, 0.0, 1.0)
+    found = powers(samples, -edge, total - edge)
+    level = max(smoothed_peak(found.total), quietest_level())
+    energy_db = relative_db(found.total, level)
+    weight = speech_weight(energy_db)
     weight = weight / max(float(weight.sum()), 1e-9)
-
-    def relative_log(values: Array) -> Array:
-        scale = np.float32(1.0 / level)
-        floor = np.float32(10.0 ** (-FLOOR_DB / 10.0) / SAMPLE_RATE)
-        return np.log(values * scale + floor) - np.log(floor)
-
-    log_bands = relative_log(bands)
-    cepstra = relative_log(model_bands) @ _cosines()
-    cepstra -= (weight @ cepstra).astype(np.float32)
-    return Sound(log_bands, cepstra, energy_db, (weight @ log_bands).astype(np.float32))
+    log_bands = relative_log(found.bands, level)
+    smooth = cepstra(relative_log(found.model, level))
+    smooth -= (weight @ smooth).astype(np.float32)
+    return Sound(log_bands, smooth, energy_db, (weight @ log_bands).astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -274,12 +321,19 @@ def phone_scores(sound: Sound, start: int = 0, stop: int | None = None) -> Array
 
     A phone's score is that of its best state in any context; none is below -SCORE_RANGE.
     """
-    model = acoustic_model()
     stop = len(sound) if stop is None else stop
-    count = stop - start
-    around = np.clip(np.arange(start - 3, stop + 3), 0, len(sound) - 1)
-    cepstra = sound.cepstra[around]
-    at = [cepstra[3 + k : 3 + k + count] for k in range(-3, 4)]  # at[3 + k] is k frames later
+    around = np.clip(np.arange(start - REACH, stop + REACH), 0, len(sound) - 1)
+    width = 2 * REACH + 1
+    windows = np.lib.stride_tricks.sliding_window_view(sound.cepstra[around], width, axis=0)
+    return score_phones(windows.transpose(0, 2, 1))
+
+
+def score_phones(windows: Array) -> Array:
+    """Phone scores (n, P) as `phone_scores`, of the cepstra within REACH frames of each frame,
+    (n, 2 * REACH + 1, CEPSTRA)."""
+    model = acoustic_model()
+    count = len(windows)
+    at = [windows[:, k] for k in range(2 * REACH + 1)]  # at[REACH + k] is k frames later
     streams = (at[3], at[5] - at[1], (at[6] - at[2]) - (at[4] - at[0]))
     densities = []
     for x, gaussians in zip(streams, model.gaussians, strict=True):
@@ -299,10 +353,14 @@ FEATURES = MEL_BANDS + 42
 def features(sound: Sound, start: int = 0, stop: int | None = None) -> Array:
     """What the network hears in frames start to stop, (n, FEATURES), each of order one."""
     stop = len(sound) if stop is None else stop
-    bands = (sound.bands[start:stop] - sound.spectrum) / 3.0
     starts = range(start, stop, PHONE_CHUNK)
     pieces = [phone_scores(sound, at, min(at + PHONE_CHUNK, stop)) for at in starts]
-    return np.concatenate([bands, 1.0 + np.concatenate(pieces) / 10.0], 1)
+    return joined(sound.bands[start:stop] - sound.spectrum, np.concatenate(pieces))
+
+
+def joined(bands: Array, scores: Array) -> Array:
+    """Features (n, FEATURES) of log-mel bands less their mean over speech, and phone scores."""
+    return np.concatenate([bands / 3.0, 1.0 + scores / 10.0], 1)
 
 
 def scores_of(heard: Array) -> Array:

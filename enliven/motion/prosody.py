@@ -11,10 +11,17 @@ from enliven.types import MOTION_FPS
 Array = NDArray[np.float64]
 
 LOWEST_HZ, HIGHEST_HZ = 65.0, 420.0
+STRIDE = round(FRAME_RATE / MOTION_FPS)  # feature frames a motion frame
 PITCH_WINDOW = 800  # samples, 50 ms: three periods of the lowest voice
 PITCH_FFT = 2048
 VOICED = 0.55  # normalised autocorrelation from which a frame counts as voiced
+VOICED_DB = -30.0  # relative to the level; fainter frames have no pitch worth hearing
 SYLLABLE_SECONDS = 0.22  # stresses are at least this far apart
+# Frames of 10 ms in which a mouth opens ahead of a sound and rests after it, and half the
+# width over which this is smoothed: full movement 0.1 s ahead of a sound, none 0.3 s ahead.
+LEAD, HANG, EASE = 20, 24, 10
+PHRASE_EASE = 18  # the same for `speaking`, which changes more slowly
+NEAR_BACK, NEAR_AHEAD = 52, 8  # motion frames that a syllable's loudness is compared with
 PIECE = 64  # motion frames whose pitch is measured at once
 
 
@@ -50,7 +57,7 @@ def smooth(values: NDArray, seconds: float) -> Array:
     return np.stack(columns, 1).reshape(np.shape(values))
 
 
-def pitch_hz(samples: NDArray, frames: int) -> Array:
+def pitch_hz(samples: NDArray, frames: int, first_frame: int = 0) -> Array:
     """Fundamental frequency around each motion frame, (T,), 0 where unvoiced.
 
     The highest peak of the autocorrelation divided by that of the window (Boersma 1993).
@@ -62,7 +69,7 @@ def pitch_hz(samples: NDArray, frames: int) -> Array:
     found = np.zeros(frames)
     for start in range(0, frames, PIECE):
         count = min(PIECE, frames - start)
-        first = start * hop - PITCH_WINDOW // 2
+        first = (first_frame + start) * hop - PITCH_WINDOW // 2
         piece = np.zeros((count - 1) * hop + PITCH_WINDOW)
         a, b = max(first, 0), min(first + len(piece), len(samples))
         if a < b:
@@ -81,6 +88,16 @@ def pitch_hz(samples: NDArray, frames: int) -> Array:
     return found
 
 
+def voiced_hz(samples: NDArray, start: int, stop: int) -> Array:
+    """Fundamental frequency of motion frames start to stop, 0 where unvoiced.
+
+    The highest that is searched counts as unvoiced: noise with little treble correlates most at
+    the shortest lag.
+    """
+    hz = pitch_hz(samples, stop - start, start)
+    return np.where(hz < HIGHEST_HZ * 0.99, hz, 0.0)
+
+
 def prosody(samples: NDArray, energy_db: NDArray, activity: NDArray) -> Prosody:
     """Measure a voice.
 
@@ -88,13 +105,12 @@ def prosody(samples: NDArray, energy_db: NDArray, activity: NDArray) -> Prosody:
     level of the speech.  activity: (T,), 0 to 1, where the mouth may move.
     """
     frames = len(activity)
-    stride = round(FRAME_RATE / MOTION_FPS)
     # power in a syllable's width around each motion frame
     power = np.convolve(10 ** (np.asarray(energy_db) / 10), np.hanning(13)[1:-1] / 6, "same")
-    loud = 10 * np.log10(power[::stride][:frames] + 1e-6)
+    loud = 10 * np.log10(power[::STRIDE][:frames] + 1e-6)
 
     hz = pitch_hz(samples, frames)
-    voiced = (hz > 0) & (loud > -30)
+    voiced = (hz > 0) & (loud > VOICED_DB)
     middle = np.median(hz[voiced]) if voiced.sum() > 5 else 1.0
     semitones = np.where(voiced, 12 * np.log2(np.maximum(hz, 1) / middle), 0).clip(-9, 9)
     weight = smooth(voiced.astype(float), 0.07)
@@ -108,3 +124,86 @@ def prosody(samples: NDArray, energy_db: NDArray, activity: NDArray) -> Prosody:
     nucleus = (loud >= around) & voiced & (loud > -22) & (activity > 0.5)
     stress = np.where(nucleus & (height > 0.35), np.clip(height, 0, 1.6) / 1.6, 0)
     return Prosody(smooth(activity, 0.12), pitch * activity, stress, loud)
+
+
+@dataclass(frozen=True)
+class Track:
+    """What is known of n successive motion frames, each with the STRIDE feature frames around it
+    (one before, two after).
+
+    power: (n * STRIDE,) of feature frames.  heard: (n * STRIDE,) 0 to 1, sound that may move a
+    mouth.  hz: (n,) pitch, 0 where unvoiced.  level: (n,) power of the level.
+    middle_hz: (n,) the speaker's own pitch.
+    """
+
+    power: NDArray
+    heard: NDArray
+    hz: NDArray
+    level: NDArray
+    middle_hz: NDArray
+
+
+def held(heard: NDArray, ease: int) -> Array:
+    """The largest of what is heard from HANG before to LEAD after each frame, smoothed over
+    `ease` frames on either side; shorter than `heard` by HANG + ease and LEAD + ease."""
+    most = np.lib.stride_tricks.sliding_window_view(heard, HANG + 1 + LEAD).max(1)
+    window = np.hanning(2 * ease + 3)[1:-1]
+    return np.convolve(most, window / window.sum(), "valid")
+
+
+def mouth_activity(heard: NDArray, start: int, stop: int, ease: int = EASE) -> Array:
+    """How far the mouth may leave its rest in motion frames start to stop of a Track, 0 to 1.
+
+    Opens ahead of a sound and closes after it, smoothly, so that no onset is clipped.  Beyond
+    the end of the track the last value holds.
+    """
+    first = STRIDE * start + 1 - HANG - ease
+    last = STRIDE * (stop - 1) + 2 + LEAD + ease
+    return held(heard[np.clip(np.arange(first, last), 0, len(heard) - 1)], ease)[::STRIDE]
+
+
+def _weighted(values: NDArray, start: int, stop: int, kernel: Array, back: int) -> Array:
+    """Weighted mean around rows start to stop of (n,); the last value holds beyond the end."""
+    at = np.arange(start - back, stop - back + len(kernel) - 1)
+    return np.convolve(values[np.clip(at, 0, len(values) - 1)], kernel[::-1], "valid")
+
+
+def _bell(back: int, ahead: int, seconds: float) -> Array:
+    kernel = np.exp(-0.5 * (np.arange(-back, ahead + 1) / (seconds * MOTION_FPS)) ** 2)
+    return kernel / kernel.sum()
+
+
+def track_prosody(track: Track, start: int, stop: int) -> Prosody:
+    """Prosody of motion frames start to stop of a track that knows NEAR_BACK + 2 before them.
+
+    Loudness needs the frame after, so it is known up to the last but one.  A row that has
+    NEAR_AHEAD of such frames after it is final: a longer track would not change it.  For others
+    the last values are taken to hold.
+    """
+    # power in a syllable's width around each motion frame
+    taps = np.hanning(13)[1:-1] / 6
+    reach = len(taps) // 2
+    centres = np.arange(1, len(track.hz) - 1) * STRIDE + 1
+    known = np.convolve(track.power, taps, "valid")[centres - reach]
+    start, stop = start - 1, stop - 1  # rows of what is known
+    hz, level, middle_hz = (x[1:-1] for x in (track.hz, track.level, track.middle_hz))
+    loud = 10 * np.log10(known / level + 1e-6)
+    voiced = (hz > 0) & (loud > VOICED_DB)
+    semitones = np.where(voiced, 12 * np.log2(np.maximum(hz, 1) / middle_hz), 0).clip(-9, 9)
+    syllable = _bell(6, 6, 0.07)
+    weight = _weighted(voiced.astype(float), start, stop, syllable, 6)
+    pitch = _weighted(semitones, start, stop, syllable, 6) / np.maximum(weight, 0.15)
+
+    rows = np.arange(start, stop)
+    at = rows[:, None] + np.arange(-NEAR_BACK, NEAR_AHEAD + 1)
+    past = known[np.clip(at, 0, len(known) - 1)] / level[rows, None]
+    near = np.maximum(10 * np.log10(past + 1e-6), -45) @ _bell(NEAR_BACK, NEAR_AHEAD, 0.6)
+    height = (loud[rows] - near) / 6 + np.maximum(pitch, 0) / 6
+    gap = round(SYLLABLE_SECONDS * MOTION_FPS)
+    at = rows[:, None] + np.arange(-gap, gap + 1)
+    around = known[np.clip(at, 0, len(known) - 1)].max(1)
+    activity = mouth_activity(track.heard, start + 1, stop + 1)
+    nucleus = (known[rows] >= around) & voiced[rows] & (loud[rows] > -22) & (activity > 0.5)
+    stress = np.where(nucleus & (height > 0.35), np.clip(height, 0, 1.6) / 1.6, 0)
+    speaking = mouth_activity(track.heard, start + 1, stop + 1, PHRASE_EASE)
+    return Prosody(speaking, pitch * activity, stress, loud[rows])
