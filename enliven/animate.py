@@ -53,6 +53,9 @@ Progress = Callable[[str, int, int], object]
 # Other versions of these may give other bytes; the sidecar names the ones used.
 LIBRARIES = ("av", "numpy", "onnxruntime", "opencv-python-headless", "pillow")
 
+# What a video or a motion file brings itself.
+STEERS_SPEECH = ("blink_rate", "speed", "emotion", "gaze", "control")
+
 # A driver that ends this much before the others holds its last frame; after more it lives on.
 QUIET_SECONDS = 0.2
 
@@ -201,6 +204,10 @@ def _motions(
         return [Motion.still(frames, at=portrait.rest) for portrait in portraits], TURN_SECONDS
     people = list(zip(plan.parts, portraits, range(options.seed, options.seed + len(portraits)),
                       strict=True))  # fmt: skip
+    unheard = [name for name in STEERS_SPEECH if getattr(options, name) != getattr(Options, name)]
+    if unheard and all(part.driver in ("video", "motion") for part in plan.parts):
+        log.warning("%s: without effect, a video or motion moves the face by itself; they steer "
+                    "a face that follows a voice", ", ".join(unheard))  # fmt: skip
     carried = {
         seed: _carried(part, options, report)(portrait, seed=seed)
         for part, portrait, seed in people if part.driver in ("video", "motion")
@@ -268,7 +275,7 @@ def _record(
     notes: tuple[str, ...],
 ) -> Sidecar:  # fmt: skip
     options = asdict(plan.options) | {"views": list(views)}
-    seed = options.pop("seed")
+    seed, _ = options.pop("seed"), options.pop("control")  # an input
     options["fps"] = str(plan.fps)
     options |= recorded_parts(plan.parts)
     options["libraries"] = {name: version(name) for name in LIBRARIES}

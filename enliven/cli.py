@@ -123,6 +123,14 @@ def animate(
         help="Which face of the driving video.")] = None,
     seed: Seed = None,
     blink_rate: Annotated[float | None, typer.Option(metavar="N", help="Blinks a minute.")] = None,
+    speed: Annotated[float | None, typer.Option(metavar="0.2..3",
+        help="How fast the head turns; 1 is as people do.")] = None,
+    emotion: Annotated[str | None, typer.Option(metavar="NAME:0..1,...",
+        help="happy, sad, angry, surprised, afraid, disgusted: happy:0.6")] = None,
+    gaze: Annotated[str | None, typer.Option(metavar="YAW,PITCH",
+        help="Where to look: degrees right and down, 20,-5, or camera, left, up, ...")] = None,
+    control: Annotated[Path | None, typer.Option(metavar="FILE",
+        help="Any of these over time, a .csv or .json; see docs/controls.md.")] = None,
     **shared: Any,
 ) -> None:  # fmt: skip
     """Make the person in PHOTO speak: enliven animate photo.jpg --audio speech.wav
@@ -132,7 +140,8 @@ def animate(
     """
     named = [path for path in (photo, image) if path is not None]
     people = {"audio": audio, "video": video, "motion": motion, "driver_face": driver_face}
-    _animate(named, people, context.meta[ORDER], shared, seed=seed, blink_rate=blink_rate)
+    _animate(named, people, context.meta[ORDER], shared, seed=seed, blink_rate=blink_rate,
+             speed=speed, emotion=emotion, gaze=gaze, control=control)  # fmt: skip
 
 
 @app.command(cls=_InOrder)

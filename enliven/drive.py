@@ -11,7 +11,6 @@ All of them end in `retarget`, which carries a motion over to the person in the 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -19,12 +18,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from enliven.errors import BadMotion, BadOption, NoFaceFound
+from enliven.face.gaze import gaze_to_camera, look_channels
 from enliven.face.head import fit_motion
 from enliven.face.track import track_video
 from enliven.geometry import angles_from_rotation, rotation_from_vector, vector_from_rotation
 from enliven.media.audio import Speech, read_speech
+from enliven.motion.direction import directed
 from enliven.motion.generator import Generator
 from enliven.motion.options import SpeechOptions
+from enliven.motion.transfer import LIDS, Strength, transfer_expression
 from enliven.motion_io import load_motion_and_reference
 from enliven.types import (
     CHANNELS,
@@ -41,26 +43,6 @@ log = logging.getLogger("enliven")
 
 Progress = Callable[[int, int], object]
 
-# What opens the lips.  The driver's value replaces the photo's, so that a person photographed
-# with parted lips can close them.
-OPENING = ("jawOpen", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft",
-           "mouthUpperUpRight", "mouthFunnel", "mouthClose", "mouthRollLower", "mouthRollUpper",
-           "mouthPressLeft", "mouthPressRight", "tongueOut")  # fmt: skip
-
-# Rounded lips and lips spread by a smile exclude each other: somebody photographed smiling says
-# "oo" with less of the smile.
-ROUNDED = ("mouthPucker", "mouthFunnel")
-SPREAD = ("mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight",
-          "mouthDimpleLeft", "mouthDimpleRight")  # fmt: skip
-
-# Shaped by what is said; smile and frown are by what is felt.
-ARTICULATION = tuple(
-    name
-    for name in EXPRESSION
-    if name.startswith(("jaw", "mouth", "tongue")) and "Smile" not in name and "Frown" not in name
-)
-
-LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
 LOOKING = [INDEX[name] for name in (*EXPRESSION, *GROUPS["gaze"]) if name.startswith(
     ("eyeLook", "eyeWide", "eyeSquint", "gaze"))]  # fmt: skip
 
@@ -69,27 +51,9 @@ LOOKING = [INDEX[name] for name in (*EXPRESSION, *GROUPS["gaze"]) if name.starts
 TURN_LIMIT = np.radians([15.0, 12.0, 20.0])
 SHIFT_LIMIT = np.array([0.6, 0.5, 1.2])
 KNEE = 0.8  # fraction of a limit that is passed unchanged
+EYE_REACH = np.radians([30.0, 22.0])  # yaw and pitch of the eyes in the head
 
 PASSAGE_SECONDS = 0.8  # from the end of a driver to quiet life
-
-
-@dataclass(frozen=True)
-class Strength:
-    """How much of the driver's movement is carried over; 0 none, 1 all, 2 twice.
-
-    head: turning and moving of head and body.  mouth: opening and shaping of mouth and jaw.
-    face: all other expression, but for the eyelids, whose closing must stay complete.
-    Raises BadOption outside 0 to 2.
-    """
-
-    head: float = 1.0
-    mouth: float = 1.0
-    face: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not 0 <= value <= 2:
-                raise BadOption(f"the strength of {name} movement is {value:g}; choose 0 to 2")
 
 
 class Driver(Protocol):
@@ -110,7 +74,7 @@ def from_speech(speech: Speech | str | Path, *, options: SpeechOptions = SpeechO
         spoken = Generator.load().generate(
             sound.samples, seconds=sound.seconds, seed=seed, options=options
         )
-        return retarget(spoken, portrait, np.zeros(len(CHANNELS)))
+        return _performed(spoken, portrait, options)
 
     return drive
 
@@ -121,9 +85,35 @@ def from_silence(seconds: float, *, options: SpeechOptions = SpeechOptions()) ->
 
     def drive(portrait: Portrait, *, seed: int = 0) -> Motion:
         quiet = Generator.load().generate(silence, seconds=seconds, seed=seed, options=options)
-        return retarget(quiet, portrait, np.zeros(len(CHANNELS)))
+        return _performed(quiet, portrait, options)
 
     return drive
+
+
+def _performed(motion: Motion, portrait: Portrait, options: SpeechOptions) -> Motion:
+    """A generated motion on the person in a portrait, who then feels and looks as was asked."""
+    asked = directed(options, len(motion))
+    carried = retarget(motion, portrait, np.zeros(len(CHANNELS)), felt=asked.emotion)
+    return look_from_viewer(carried, portrait, np.flatnonzero(np.isfinite(asked.gaze[:, 0])))
+
+
+def look_from_viewer(motion: Motion, portrait: Portrait, asked: NDArray[np.intp]) -> Motion:
+    """The motion with its gaze counted from the viewer instead of from where the photo looks.
+
+    asked: the frames in which.  Eyes go as far as they can where the photo's head is turned away.
+    """
+    rest = portrait.rest.astype(np.float64)
+    if not len(asked) or _eyes_shut(rest):
+        return motion
+    look = group_slice("gaze")
+    to_viewer = gaze_to_camera(portrait.rotation, portrait.translation)
+    reach = np.maximum(np.abs(rest[look]), EYE_REACH)
+    gaze = (motion.values[asked, look] - rest[look] + to_viewer).clip(-reach, reach)
+    values = motion.values.copy()
+    values[asked, look] = gaze
+    lids = [INDEX[name] for name in EXPRESSION if name.startswith("eyeLook")]
+    values[asked[:, None], lids] = look_channels(gaze)[:, lids]
+    return Motion(values, motion.fps, motion.valid)
 
 
 def lasting(motion: Motion, after: Motion) -> Motion:
@@ -211,6 +201,7 @@ def retarget(
     portrait: Portrait,
     reference: str | ArrayLike = "neutral",
     strength: Strength = Strength(),
+    felt: NDArray[np.floating] | None = None,
 ) -> Motion:
     """Carry a motion over to the person in a portrait.
 
@@ -221,6 +212,7 @@ def retarget(
     Head: R = R_t R_reference^-1 R_rest.  All else: rest + (driver - reference), but for the
     opening of the mouth, which the driver replaces (see `transfer_expression`).  A turn or shift
     too large for a photo is limited softly, with a note in the log.
+    felt: intensities (T, 6) of EMOTIONS that the motion displays, see `already_shown`.
 
     Raises BadMotion when no frame shows a face, BadOption on an unknown reference.
     """
@@ -231,7 +223,7 @@ def retarget(
 
     face = group_slice("expression")
     values[:, face] = transfer_expression(
-        motion.group("expression"), start[face], rest[face], strength
+        motion.group("expression"), start[face], rest[face], strength, felt
     )
 
     body = group_slice("body")
@@ -250,31 +242,14 @@ def retarget(
         log.warning("the driver moves up to %.1f eye distances away; limited to what the photo "
                     "can follow", np.abs(shift).max())  # fmt: skip
     values[:, place] = rest[place] + soft_limit(shift, SHIFT_LIMIT)
-    if rest[[INDEX[name] for name in LIDS]].min() >= 1:  # eyes shut in the photo stay as they are
+    if _eyes_shut(rest):
         values[:, LOOKING] = rest[LOOKING]
     return Motion(values.astype(np.float32), motion.fps, motion.valid)
 
 
-def transfer_expression(
-    driver: NDArray[np.floating],
-    start: NDArray[np.float64],
-    rest: NDArray[np.float64],
-    strength: Strength,
-) -> NDArray[np.float64]:
-    """Expression (T, 52) of the driver, its reference (52,) and the photo's (52,) -> (T, 52).
-
-    k rest + s (driver - k reference), s being the strength and k, 0 to 1, what is kept of the
-    photo: all of it, but nothing of the mouth's opening, and of spread lips only as much as
-    the driver's rounding leaves.
-    """
-    kept = np.ones_like(driver, np.float64)
-    kept[:, [INDEX[name] for name in OPENING]] = 0.0
-    rounding = strength.mouth * sum(driver[:, INDEX[name]] for name in ROUNDED)
-    kept[:, [INDEX[name] for name in SPREAD]] = np.clip(1.0 - rounding, 0, 1)[:, None]
-    scale = np.full(len(EXPRESSION), strength.face)
-    scale[[INDEX[name] for name in ARTICULATION]] = strength.mouth
-    scale[[INDEX[name] for name in LIDS]] = 1.0
-    return (kept * rest + scale * (driver - kept * start)).clip(0, 1)
+def _eyes_shut(rest: NDArray[np.float64]) -> bool:
+    """Eyes that are shut in the photo stay as they are."""
+    return bool(rest[[INDEX[name] for name in LIDS]].min() >= 1)
 
 
 def reference_row(motion: Motion, reference: str | ArrayLike) -> NDArray[np.float64]:

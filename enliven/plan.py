@@ -1,18 +1,19 @@
 """What a run will read, make and write: options, people and their drivers, checked beforehand."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from enliven.drive import Strength
 from enliven.errors import BadOption
 from enliven.media.files import check_output, input_file
 from enliven.media.rate import frame_rate
 from enliven.media.video import probe
 from enliven.media.write import check_target
-from enliven.motion.options import SpeechOptions
+from enliven.motion.options import Emotion, Gaze, SpeechOptions
+from enliven.motion.timed import read_control
+from enliven.motion.transfer import Strength
 from enliven.provenance import sidecar_path
 from enliven.render.renderer import RenderOptions
 from enliven.render.views import check_views
@@ -33,7 +34,8 @@ class Options:
     reference: how a driving video or motion is aligned with the photo, see `retarget`.
     head_motion, mouth, expression: strength of the movement of head, mouth, rest of the face;
         0 to 2.
-    blink_rate: blinks a minute; None: as people do.  Speech only.
+    blink_rate, speed, emotion, gaze, control: see `SpeechOptions`.  They act on faces that a
+        voice or nothing drives.
     still: no head movement at all; the mouth goes on speaking, the eyes blinking.
     disclose: mark the video as made by a machine, in its metadata.
     views: cameras that go round the person, degrees; the person turns to image right in positive
@@ -55,6 +57,10 @@ class Options:
     disclose: bool = True
     views: tuple[float, ...] = ()
     turntable: bool = False
+    speed: float = 1.0
+    emotion: str | Mapping[str, float] | Emotion = ()
+    gaze: str | Gaze | None = None
+    control: str | Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "views", check_views(self.views))
@@ -63,7 +69,9 @@ class Options:
         # what the stages will be given, made now so that a bad value costs no waiting
         self.drawing()
         self.strength()
-        self.behaviour()
+        asked = self.behaviour()
+        for name in ("emotion", "gaze", "control"):
+            object.__setattr__(self, name, getattr(asked, name))
         if self.fps is not None:
             frame_rate(self.fps)
 
@@ -71,8 +79,8 @@ class Options:
         return RenderOptions(self.size, self.crop, self.transparent)
 
     def behaviour(self) -> SpeechOptions:
-        return SpeechOptions(self.mouth, self.head_motion, self.expression, self.blink_rate,
-                             self.still)  # fmt: skip
+        return SpeechOptions(**{field.name: getattr(self, field.name)
+                                for field in fields(SpeechOptions)})  # fmt: skip
 
     def strength(self) -> Strength:
         head = 0.0 if self.still else self.head_motion
@@ -143,11 +151,16 @@ class Plan:
     def inputs(self) -> list[tuple[str, Path]]:
         """Role and path of every file read; with several people the roles are numbered."""
         several = len(self.parts) > 1
-        return [("image", self.image)] + [
-            (f"{role} {number}" if several else role, path)
-            for number, part in enumerate(self.parts, 1)
-            for role, path in part.inputs.items()
-        ]
+        control = self.options.control
+        return (
+            [("image", self.image)]
+            + [
+                (f"{role} {number}" if several else role, path)
+                for number, part in enumerate(self.parts, 1)
+                for role, path in part.inputs.items()
+            ]
+            + ([] if control is None else [("control", Path(control))])
+        )
 
 
 def plan_animation(
@@ -168,6 +181,8 @@ def plan_animation(
     image = input_file(image)
     for path in drivers:
         input_file(path)
+    if options.control is not None:
+        read_control(options.control)
     sounds: list[Path | None] = []
     rates, lengths = [], [0.0]
     for part in parts:

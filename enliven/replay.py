@@ -79,7 +79,7 @@ def _make(recorded: Sidecar, copy: Path, progress: Progress | None) -> None:
         for known in ("libraries", "people", "face", "face_box", "driver_face"):
             options.pop(known, None)
         animate(inputs["image"], people=parts, output=copy, seed=recorded.seed,
-                progress=progress, **options)  # fmt: skip
+                progress=progress, control=inputs.get("control"), **options)  # fmt: skip
     except (TypeError, KeyError) as error:
         raise BadOption(f"the sidecar was written by enliven {recorded.version}; {__version__} "
                         "does not know all its options. Use that version") from error  # fmt: skip

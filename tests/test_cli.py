@@ -261,6 +261,52 @@ def test_track_then_render(
     assert len((tmp_path / "m.csv").read_text().splitlines()) == 31
 
 
+@pytest.mark.parametrize(("option", "value", "part"), [
+    ("--emotion", "hapy:0.6", "do you mean happy?"), ("--emotion", "happy:2", "0 to 1"),
+    ("--gaze", "-90,0", "stay within 30"), ("--gaze", "there", "camera"),
+    ("--speed", "0", "0.2 to 3"), ("--blink-rate", "99", "0 to 60"),
+    ("--control", "none.csv", "does not exist"), ("--control", "wrong.csv", "line 3: mouth is 9"),
+    ("--control", "wrong.json", "entry 2"), ("--control", "noise.json", "UTF-8"),
+])  # fmt: skip
+def test_controls_that_are_refused(
+    option: str, value: str, part: str, tmp_path: Path, portrait_jpg: Path, speech_wav: Path
+) -> None:
+    (tmp_path / "wrong.csv").write_text("time,mouth\n0,1\n1,9\n")
+    (tmp_path / "wrong.json").write_text('[{"time": 0, "happy": 1}, {"happy": 1}]')
+    (tmp_path / "noise.json").write_bytes(bytes(range(256)))
+    given = tmp_path / value if option == "--control" else value
+    code, out, err = run("animate", portrait_jpg, "-a", speech_wav, option, given, "--dry-run")
+    assert (code, out) == (2, [])
+    assert part in " ".join(err.split())
+
+
+def test_controls_that_are_taken(tmp_path: Path, photo: Path, speech_wav: Path) -> None:
+    (tmp_path / "c.csv").write_text("time,happy,gaze\n0,0,camera\n1,1,\n")
+    code, _, err = run("animate", photo, "-a", speech_wav, "--emotion", "happy:0.6,sad:0.1",
+                       "--gaze", "-20,5", "--speed", 2, "--blink-rate", 9, "--seed", 4,
+                       "--control", tmp_path / "c.csv", "--dry-run")  # fmt: skip
+    assert code == 0, err
+
+
+@pytest.mark.slow
+def test_replay_with_controls(
+    tmp_path: Path, photo: Path, make_wav: MakeWav, face_networks: Path
+) -> None:
+    voice, video, track = make_wav("v.wav", 0.6), tmp_path / "o.mp4", tmp_path / "c.json"
+    track.write_text('[{"from": 0, "to": 1, "emotion": "happy", "head_motion": 0.2}]')
+    code, _, err = run("animate", photo, "-a", voice, "-o", video, "--control", track,
+                       "--emotion", "sad:0.3", "--gaze", "left", "--size", 128)  # fmt: skip
+    assert code == 0, err
+    sidecar = json.loads((tmp_path / "o.json").read_text())
+    assert sidecar["inputs"]["control"]["path"] == "c.json"
+    assert sidecar["options"]["emotion"] == [["sad", 0.3]]
+    assert sidecar["options"]["gaze"] == [-20.0, 0.0]
+    assert run("replay", tmp_path / "o.json")[:2] == (0, [str(video)])
+    track.write_text("[]")
+    code, _, err = run("replay", tmp_path / "o.json")
+    assert (code, "changed" in err) == (2, True)
+
+
 @pytest.mark.slow
 def test_replay(tmp_path: Path, photo: Path, make_wav: MakeWav, face_networks: Path) -> None:
     voice, video = make_wav("v.wav", 0.6), tmp_path / "o.mp4"

@@ -5,14 +5,24 @@ from functools import partial
 import numpy as np
 import pytest
 
-from enliven.drive import KNEE, TURN_LIMIT, Strength, from_motion, retarget, soft_limit
+from enliven.drive import (
+    EYE_REACH,
+    KNEE,
+    TURN_LIMIT,
+    from_motion,
+    look_from_viewer,
+    retarget,
+    soft_limit,
+)
 from enliven.errors import BadMotion, BadOption
+from enliven.face.gaze import gaze_to_camera
 from enliven.geometry import (
     angles_from_rotation,
     rotation_from_angles,
     rotation_from_vector,
     vector_from_rotation,
 )
+from enliven.motion.transfer import Strength
 from enliven.types import CHANNELS, INDEX, Motion, Portrait, group_slice
 
 close = partial(np.testing.assert_allclose, atol=1e-6)
@@ -152,6 +162,29 @@ def test_soft_limit_is_smooth_odd_and_bounded() -> None:
     assert slope.min() >= 0
     assert slope.max() <= 1 + 1e-9
     assert np.abs(np.diff(slope)).max() < 0.01  # no kink at the knee
+
+
+def test_a_gaze_that_was_asked_for_counts_from_the_viewer() -> None:
+    """A head turned away that looks ahead: the eyes meet the camera where that is asked."""
+    rest = frame(gazeYaw=0.05, eyeLookOutLeft=0.07)
+    rest[HEAD] = vector_from_rotation(rotation_from_angles(0.2, -0.1))
+    portrait = toy_portrait(rest)
+    to_viewer = gaze_to_camera(portrait.rotation, portrait.translation)
+    motion = retarget(Motion.still(4).with_channels(gazeYaw=0.01), portrait, frame())
+    moved = look_from_viewer(motion, portrait, np.array([1, 3]))
+    np.testing.assert_array_equal(moved.values[[0, 2]], motion.values[[0, 2]])
+    close(moved.group("gaze")[[1, 3]], np.tile(np.add(to_viewer, [0.01, 0]), (2, 1)))
+    assert to_viewer[0] < -0.1
+    assert (moved["eyeLookOutLeft"][1], moved["eyeLookOutRight"][1] > 0.2) == (0, True)
+    assert look_from_viewer(motion, portrait, np.array([], int)) is motion
+
+
+def test_eyes_go_no_further_than_they_can() -> None:
+    rest = frame()
+    rest[HEAD] = vector_from_rotation(rotation_from_angles(0.7))
+    portrait = toy_portrait(rest)
+    moved = look_from_viewer(Motion.still(1, at=rest), portrait, np.array([0]))
+    assert moved["gazeYaw"][0] == pytest.approx(-EYE_REACH[0])
 
 
 def test_strength() -> None:

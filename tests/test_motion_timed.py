@@ -197,6 +197,12 @@ def test_wrong_entries_are_named(tmp_path, case):
     assert str(caught.value).startswith(str(path))
 
 
+@pytest.mark.parametrize("name", ["control.csv", "control.json"])
+def test_the_examples_can_be_read(name):
+    track = read_control(Path(__file__).parent.parent / "examples" / name)
+    assert track.curve("happy", 0.0, 245).max() > 0.5
+
+
 def test_files_that_are_no_tracks(tmp_path):
     with pytest.raises(BadOption, match=r"\.csv or a \.json"):
         read_control(written(tmp_path, "a.txt", CSV))
