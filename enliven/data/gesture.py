@@ -34,23 +34,23 @@ Array = NDArray[np.float64]
 USUAL_SPEED = 11.0
 
 POSE_DEG = np.array([3.0, 1.7, 1.8])  # deviation of held poses
-POSE_KEPT = 0.35  # share of the last pose that is left in the next
-POSE_EVERY = 1.7  # seconds, in the middle, from one pose to the next within a phrase
+POSE_KEPT = 0.25  # share of the last pose that is left in the next
+POSE_EVERY = 1.4  # seconds, in the middle, from one pose to the next within a phrase
 POSE_IN_PAUSE = 0.45
 LEAN = 0.3  # of the roll that comes with a turn, either way by person
-SWAY_DEG = np.array([0.9, 0.6, 0.5])  # of the continuous movement between
+SWAY_DEG = np.array([1.5, 0.95, 0.9])  # of the continuous movement between
 SWAY_SECONDS = 0.22
 SWAY_IN_PAUSE = 0.15
 DRIFT_DEG, DRIFT_SECONDS = np.array([0.7, 0.45, 0.4]), 1.6
 TREMBLE_DEG, TREMBLE_SECONDS = 0.05, 0.06
-SHIFT_IOD = np.array([0.022, 0.008, 0.035])
+SHIFT_IOD = np.array([0.032, 0.012, 0.05])
 # How the neck's place follows the turn, IOD a degree: rows yaw, pitch, roll.
 FOLLOW = np.array([[0.002, 0, 0], [0, 0.005, -0.004], [0.003, 0, 0]])
 
-NOD_DEG = 3.6  # of a full stress
+NOD_DEG = 3.1  # of a full stress
 SHAKE_DEG = 2.4
 MELODY_DEG = 0.22  # the face lifts by this much a semitone
-INHALE_DEG, INHALE_SECONDS = 1.3, 0.4
+INHALE_DEG, INHALE_SECONDS, INHALE_JAW = 1.3, 0.4, 0.03
 LISTEN_DEG, LISTEN_EVERY = 2.2, 6.0  # nods in long pauses
 
 BROW_SHARE, BROW_LIFT = 0.42, 0.34
@@ -156,7 +156,7 @@ def beats(voice: Prosody, pace: float, rng: np.random.Generator) -> tuple[Array,
     lifts = []
     habit = rng.dirichlet([6, 2.5, 2.5, 1.2, 1.2])
     for frame in np.flatnonzero(voice.stress):
-        at, strength = frame / MOTION_FPS + rng.normal(0.03, 0.03), float(voice.stress[frame])
+        at, strength = frame / MOTION_FPS + rng.normal(0.03, 0.05), float(voice.stress[frame])
         size = NOD_DEG * strength * rng.gamma(4.0, 0.25)
         rise, fall = np.array([rng.uniform(0.16, 0.26), rng.uniform(0.22, 0.5)]) / pace**0.3
         kind = rng.choice(5, p=habit)
@@ -217,6 +217,15 @@ def head(voice: Prosody, pace: float, rng: np.random.Generator) -> tuple[Array, 
     return turn, shift, lifts
 
 
+def inhaling(voice: Prosody, rng: np.random.Generator) -> Array:
+    """How far lips part to breathe in before phrases, 0 to about 1, (T,)."""
+    said, out = phrases(voice), np.zeros(len(voice))
+    for start, stop in zip(said.starts, np.r_[-1.0, said.stops[:-1]], strict=False):
+        if start - stop > 0.5:
+            bump(out, start - 0.26, 0.24, 0.2, rng.uniform(0.0, 1.0))
+    return out
+
+
 def question_like(voice: Prosody, stop: float) -> bool:
     """Does the voice end a phrase higher than it was before?"""
     end = round(stop * MOTION_FPS)
@@ -238,7 +247,7 @@ def brows(voice: Prosody, lifts: Array, rng: np.random.Generator) -> tuple[Array
         strength, at = float(voice.stress[frame]), frame / MOTION_FPS - BROW_EARLY
         if rng.random() < BROW_SHARE * habit * (0.35 + strength) + 0.3 * (up > 0):
             size = BROW_LIFT * strength * rng.gamma(4.0, 0.25)
-            bump(lift, at, rng.uniform(0.14, 0.22), rng.uniform(0.3, 0.7), size)
+            bump(lift, at, rng.uniform(0.12, 0.2), rng.uniform(0.2, 0.6), size)
         elif rng.random() < 0.15:
             bump(knit, at, 0.2, rng.uniform(0.3, 0.6), 0.3 * strength)
     for start, stop in zip(said.starts, said.stops, strict=True):

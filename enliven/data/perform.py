@@ -14,7 +14,15 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from enliven.data.gesture import USUAL_SPEED, brows, bump, head, wander
+from enliven.data.gesture import (
+    INHALE_JAW,
+    USUAL_SPEED,
+    brows,
+    bump,
+    head,
+    inhaling,
+    wander,
+)
 from enliven.face.head import load_head
 from enliven.metrics.lips import INNER_GAPS
 from enliven.motion.controls import CONTROL, CONTROLS, control_matrix
@@ -202,13 +210,14 @@ def perform(
     values = np.zeros((frames, len(LATENT)))
     gain = emotion @ np.array([ARTICULATION.get(name, 0.0) for name in EMOTIONS])
     spoken = np.asarray(lips, np.float64) * (1 + gain)[:, None]
+    spoken[:, CONTROL["jawOpen"]] += INHALE_JAW * inhaling(voice, rng)
     values[:, : len(CONTROLS)] = spoken + on_lips(shown[:, : len(CONTROLS)], spoken)
 
     pace = label.speed / (USUAL_SPEED * max(strengths["head"], 0.05))
     turn, shift, lifts = head(voice, float(np.clip(pace**0.65, 0.4, 2.2)), rng)
     lift, knit = brows(voice, lifts, rng)
     lift *= 1 - RAISED_LEAVES * shown[:, COLUMN["browInnerUp"]].clip(0, 1)
-    squint = 0.05 * np.abs(wander(frames, 1, 0.8, rng)[:, 0]) + 0.35 * knit
+    squint = 0.09 * np.abs(wander(frames, 1, 0.8, rng)[:, 0]) + 0.35 * knit
     moves = {"browInnerUp": lift, "browOuterUp": 0.8 * lift, "browDown": knit,
              "eyeWide": 0.3 * lift, "eyeSquint": squint}  # fmt: skip
     for name, curve in moves.items():

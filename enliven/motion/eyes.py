@@ -45,7 +45,7 @@ LOOK_AT_SILENT = 7.9
 LOOK_AHEAD = 1.0  # seconds at the very start in which the eyes stay on the viewer
 THINKS = 0.45  # share of phrases that begin with a look away
 RETURNS = 0.8  # share of phrase ends that bring the eyes back
-AWAY_DEG = (2.5, 7.0)  # smallest, typical size of a look away
+AWAY_DEG, FARTHEST_DEG = (2.5, 7.0), 14.0  # smallest, typical, largest size of a look away
 WANDER_DEG = 0.55  # of the small jumps while looking at the viewer
 SAD_LOOKS_DOWN_DEG = 4.0
 STEADY = 0.95  # share of the head's turn that the eyes make up for
@@ -155,7 +155,7 @@ class Glances:
         self._held = 0.0
         if self._away:
             self._stay = LOOK_AWAY * np.exp(rng.normal(0, 0.45))
-            size = AWAY_DEG[0] + rng.exponential(AWAY_DEG[1] - AWAY_DEG[0])
+            size = min(FARTHEST_DEG, AWAY_DEG[0] + rng.exponential(AWAY_DEG[1] - AWAY_DEG[0]))
             angle = rng.uniform(0, 2 * np.pi)
             # looks to the side are larger than up or down
             away = size * np.array([np.cos(angle), 0.6 * np.sin(angle)])
