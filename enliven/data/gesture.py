@@ -34,6 +34,7 @@ Array = NDArray[np.float64]
 USUAL_SPEED = 11.0
 
 POSE_DEG = np.array([3.0, 1.7, 1.8])  # deviation of held poses
+POSE_LIMIT = 2.8  # deviations
 POSE_KEPT = 0.25  # share of the last pose that is left in the next
 POSE_EVERY = 1.4  # seconds, in the middle, from one pose to the next within a phrase
 POSE_IN_PAUSE = 0.45
@@ -138,6 +139,7 @@ def posture(voice: Prosody, said: Phrases, pace: float, rng: np.random.Generator
     size = POSE_IN_PAUSE + (1 - POSE_IN_PAUSE) * speaking
     # mostly small changes and now and then a large one
     drawn = rng.standard_normal((len(times), 3)) * rng.gamma(3.0, 1 / 3.0, (len(times), 1))
+    drawn = POSE_LIMIT * np.tanh(drawn / POSE_LIMIT)
     drawn[:, 2] += rng.choice([-LEAN, LEAN]) * drawn[:, 0]
     poses = np.zeros((len(times), 3))
     kept = POSE_KEPT
