@@ -109,6 +109,13 @@ def test_calm_in_pauses() -> None:
     assert speed[deep].mean() < 0.6 * speed[voice.speaking[1:] > 0.9].mean()
 
 
+def test_who_only_listens_is_calm() -> None:
+    silent = talk(3 * MINUTE, 0.0)
+    latent = perform(lips(len(silent)), silent, Label(), np.random.default_rng(0))
+    assert 1.0 < head_speed(latent, silent) < 0.5 * USUAL_SPEED
+    assert not latent[:, COLUMN["browDown"]].any()
+
+
 def test_emotion_is_linear_in_its_intensity() -> None:
     rests = {"strengths": dict.fromkeys(REGIONS, 1.0) | {"head": 0.0}}
     none, half, full = (made(Label(emotion=feeling(surprised=i), **rests)) for i in (0, 0.5, 1))

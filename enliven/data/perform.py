@@ -38,6 +38,9 @@ SPEED_SPREAD = 0.7  # of the logarithm of speeds
 STRONGEST = 2.0
 SETTLE_SECONDS = 0.8  # from rest in the first frame to full movement
 SPEECH_SECONDS = 0.6  # least speech in which a speed can be measured
+MOST_SCALED = 4.0  # to reach a speed that a short clip happens to lack
+# A head turned aside, to either side by person, under a full emotion: rad.
+ASIDE = {"happy": ("headRotZ", 0.06), "sad": ("headRotZ", 0.04), "disgusted": ("headRotY", 0.07)}
 
 # What is left of a display where the lips are round: "oo" is not said through a grin.
 ROUND_KEEPS = 0.45
@@ -182,11 +185,13 @@ def head_speed(latent: NDArray, voice: Prosody) -> float:
     """
     columns = [COLUMN[name] for name in HEAD[:3]]
     turn = np.degrees(latent[:, columns] * UNITS[columns])
-    weight = voice.speaking[1:] * 1.0
-    if weight.sum() < SPEECH_SECONDS * MOTION_FPS:
-        weight = np.ones_like(weight)
+    weight = voice.speaking[1:] if _speaks(voice) else np.ones(max(len(voice) - 1, 0))
     speed = np.linalg.norm(np.diff(turn, axis=0), axis=1) * MOTION_FPS
     return float(speed @ weight / weight.sum()) if len(speed) else 0.0
+
+
+def _speaks(voice: Prosody) -> bool:
+    return bool(voice.speaking[1:].sum() >= SPEECH_SECONDS * MOTION_FPS)
 
 
 def perform(
@@ -223,6 +228,9 @@ def perform(
     for name, curve in moves.items():
         values[:, COLUMN[name]] = curve
     values[:, len(CONTROLS) :] += shown[:, len(CONTROLS) :]
+    for name, (column, angle) in ASIDE.items():
+        felt = emotion[:, EMOTIONS.index(name)]
+        values[:, COLUMN[column]] += rng.choice([-1.0, 1.0]) * angle * felt
     begin = _step(np.arange(frames) / MOTION_FPS, 0, SETTLE_SECONDS) if from_rest else 1.0
     values[:, len(CONTROLS) :] *= np.reshape(begin, (-1, 1))
     for region, strength in strengths.items():
@@ -247,9 +255,10 @@ def _at_speed(values: Array, moved: Array, voice: Prosody, speed: float, strengt
         out[:, columns] += np.c_[moved[:, :3] * gain, shift]
         return out
 
-    for _ in range(6):
-        reached = head_speed(made(size) / UNITS, voice)
+    wanted = size
+    for _ in range(6 * _speaks(voice)):  # who only listens moves less, as it comes
+        reached = head_speed(made(wanted) / UNITS, voice)
         if reached <= 0:
             break
-        size *= speed / reached
-    return made(size)
+        wanted = np.clip(wanted * speed / reached, size / MOST_SCALED, size * MOST_SCALED)
+    return made(wanted)
