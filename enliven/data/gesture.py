@@ -37,12 +37,12 @@ POSE_DEG = np.array([3.0, 1.7, 1.8])  # deviation of held poses
 POSE_LIMIT = 2.8  # deviations
 POSE_KEPT = 0.25  # share of the last pose that is left in the next
 POSE_EVERY = 1.4  # seconds, in the middle, from one pose to the next within a phrase
-POSE_IN_PAUSE = 0.45
+POSE_IN_PAUSE = 0.55
 LEAN = 0.3  # of the roll that comes with a turn, either way by person
 SWAY_DEG = np.array([1.5, 0.95, 0.9])  # of the continuous movement between
 SWAY_SECONDS = 0.22
 SWAY_IN_PAUSE = 0.15
-DRIFT_DEG, DRIFT_SECONDS = np.array([0.7, 0.45, 0.4]), 1.6
+DRIFT_DEG, DRIFT_SECONDS = np.array([0.9, 0.6, 0.55]), 1.4
 TREMBLE_DEG, TREMBLE_SECONDS = 0.05, 0.06
 SHIFT_IOD = np.array([0.032, 0.012, 0.05])
 # How the neck's place follows the turn, IOD a degree: rows yaw, pitch, roll.

@@ -26,7 +26,9 @@ SETTLE_SECONDS = 0.8  # from rest in the first frame to full movement
 LIPS_SETTLE_SECONDS = 0.12  # which may have to speak at once
 LOWER_FACE = ("jaw", "mouth", "cheek", "nose", "tongue")
 
-BREATH_IOD = 0.012  # rise of the shoulders
+FIXED_RESTLESS = 0.3  # share of the small jumps that is left to eyes told where to look
+
+BREATH_IOD = 0.016  # rise of the shoulders
 BREATH_TILT = 0.35  # of the upper body, radians a unit of rise
 TORSO_FOLLOWS, TORSO_SECONDS = np.array([0.2, 0.25, 0.25]), 0.2
 
@@ -104,7 +106,8 @@ class Life:
             asked = direction.gaze[i]
             free = np.isnan(asked)
             looks[i] = self._look
-            wanted = np.where(free, target * direction.eyes[i], asked)
+            small = FIXED_RESTLESS * self._glances.restless
+            wanted = np.where(free, target, asked + small) * np.where(free, direction.eyes[i], 1.0)
             self._look = self._look + JUMPED * (wanted - self._look)
             seen = jumped and bool(free.any()) and direction.eyes[i] > 0
             moment = Moment(speaking, begins, ends, seen)

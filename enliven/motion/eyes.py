@@ -150,6 +150,11 @@ class Glances:
             self._target = self._centre + self._rng.normal(0, wide, 2) * [1, 0.7]
         return self._target, jumps
 
+    @property
+    def restless(self) -> Array:
+        """The small jumps alone, (2,): no eye is ever quite still."""
+        return self._target - self._centre
+
     def _change(self, moment: Moment, sad: float) -> None:
         rng = self._rng
         self._held = 0.0
