@@ -51,6 +51,7 @@ LOOKING = [INDEX[name] for name in (*EXPRESSION, *GROUPS["gaze"]) if name.starts
 TURN_LIMIT = np.radians([15.0, 12.0, 20.0])
 SHIFT_LIMIT = np.array([0.6, 0.5, 1.2])
 KNEE = 0.8  # fraction of a limit that is passed unchanged
+TRUSTED_TURN = np.radians([20.0, 35.0])  # of the photo's head: its gaze is known; is not
 EYE_REACH = np.radians([30.0, 22.0])  # yaw and pitch of the eyes in the head
 
 PASSAGE_SECONDS = 0.8  # from the end of a driver to quiet life
@@ -100,7 +101,8 @@ def _performed(motion: Motion, portrait: Portrait, options: SpeechOptions) -> Mo
 def look_from_viewer(motion: Motion, portrait: Portrait, asked: NDArray[np.intp]) -> Motion:
     """The motion with its gaze counted from the viewer instead of from where the photo looks.
 
-    asked: the frames in which.  Eyes go as far as they can where the photo's head is turned away.
+    asked: the frames in which.  The less so the further the photo's head is turned: where its
+    eyes look is then measured too poorly to put right.
     """
     rest = portrait.rest.astype(np.float64)
     if not len(asked) or _eyes_shut(rest):
@@ -108,7 +110,9 @@ def look_from_viewer(motion: Motion, portrait: Portrait, asked: NDArray[np.intp]
     look = group_slice("gaze")
     to_viewer = gaze_to_camera(portrait.rotation, portrait.translation)
     reach = np.maximum(np.abs(rest[look]), EYE_REACH)
-    gaze = (motion.values[asked, look] - rest[look] + to_viewer).clip(-reach, reach)
+    trust = np.interp(abs(to_viewer[0]), TRUSTED_TURN, (1.0, 0.0))
+    gaze = motion.values[asked, look] + trust * (to_viewer - rest[look])
+    gaze = gaze.clip(-reach, reach)
     values = motion.values.copy()
     values[asked, look] = gaze
     lids = [INDEX[name] for name in EXPRESSION if name.startswith("eyeLook")]

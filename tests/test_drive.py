@@ -180,11 +180,19 @@ def test_a_gaze_that_was_asked_for_counts_from_the_viewer() -> None:
 
 
 def test_eyes_go_no_further_than_they_can() -> None:
-    rest = frame()
-    rest[HEAD] = vector_from_rotation(rotation_from_angles(0.7))
+    rest = frame(gazeYaw=0.1)
+    rest[HEAD] = vector_from_rotation(rotation_from_angles(-0.3))
     portrait = toy_portrait(rest)
-    moved = look_from_viewer(Motion.still(1, at=rest), portrait, np.array([0]))
-    assert moved["gazeYaw"][0] == pytest.approx(-EYE_REACH[0])
+    looking = Motion.still(1, at=rest).with_channels(gazeYaw=0.45)
+    moved = look_from_viewer(looking, portrait, np.array([0]))
+    assert moved["gazeYaw"][0] == pytest.approx(EYE_REACH[0])
+
+
+def test_a_gaze_measured_in_a_profile_is_left_alone() -> None:
+    rest = frame(gazeYaw=0.3)
+    rest[HEAD] = vector_from_rotation(rotation_from_angles(-0.7))
+    moved = look_from_viewer(Motion.still(1, at=rest), toy_portrait(rest), np.array([0]))
+    assert moved["gazeYaw"][0] == pytest.approx(0.3)
 
 
 def test_strength() -> None:

@@ -147,6 +147,20 @@ def test_eyes_look_where_they_are_told() -> None:
     assert np.abs(made["gazeYaw"][25:] - 0.1).max() > 0.03  # the head turns beneath
 
 
+@pytest.mark.parametrize("degrees", [-20.0, -10.0, 5.0, 15.0])
+def test_head_and_eyes_together_reach_where_they_are_told(degrees: float) -> None:
+    made = live(1250, gaze=np.radians(degrees))
+    yaw = np.degrees(made["gazeYaw"] - made["headRotY"])[50:].mean()
+    pitch = np.degrees(made["gazePitch"] + made["headRotX"])[50:].mean()
+    assert yaw == pytest.approx(degrees, rel=0.15)
+    assert pitch == pytest.approx(degrees, rel=0.2)
+    # the eyes go first and furthest
+    turned = np.degrees(-made["headRotY"])[50:].mean()
+    assert turned * np.sign(degrees) < 0.5 * abs(degrees)
+    assert np.abs(np.diff(made["headRotY"])).max() < np.radians(2)
+    assert not live(500, gaze=np.radians(degrees), head=0.0).group("head").any()
+
+
 def test_lids_follow_the_gaze(motion: Motion) -> None:
     down, pitch = motion["eyeLookDownLeft"], motion["gazePitch"]
     assert np.corrcoef(down, np.maximum(pitch, 0))[0, 1] > 0.99

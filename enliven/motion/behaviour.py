@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from enliven.motion.breath import Breath, is_soon
 from enliven.motion.direction import Direction
 from enliven.motion.emotion import EMOTIONS
-from enliven.motion.eyes import JUMPED, Blinks, Glances, Moment, lid_channels, steadied
+from enliven.motion.eyes import (
+    JUMPED,
+    Blinks,
+    Glances,
+    Moment,
+    head_share,
+    lid_channels,
+    steadied,
+)
 from enliven.motion.offline import behave
 from enliven.motion.prosody import Prosody
 from enliven.types import CHANNELS, EXPRESSION, INDEX, MOTION_FPS, group_slice
@@ -30,6 +38,7 @@ FIXED_RESTLESS = 0.3  # share of the small jumps that is left to eyes told where
 
 BREATH_IOD = 0.016  # rise of the shoulders
 BREATH_TILT = 0.35  # of the upper body, radians a unit of rise
+HEAD_FOLLOWS_SECONDS = 0.12  # behind eyes that were told where to look
 TORSO_FOLLOWS, TORSO_SECONDS = np.array([0.2, 0.25, 0.25]), 0.2
 
 # Faces show more on their left side: Sackeim, Gur & Saucy 1978, "Emotions are expressed more
@@ -58,7 +67,7 @@ class Life:
         self._count = 0
         self._spoke = self._soon = False
         self._look = np.zeros(2)
-        self._sway, self._torso = np.zeros((2, 1)), np.zeros((2, 3))
+        self._sway, self._torso, self._helping = (np.zeros((2, n)) for n in (1, 3, 3))
 
     def frames(self, values: NDArray, voice: Prosody, direction: Direction) -> NDArray[np.float32]:
         """The next n frames, (n, C), relative to rest; the very first is rest.
@@ -75,7 +84,10 @@ class Life:
         made[:, others] *= smooth_step(seconds / SETTLE_SECONDS)[:, None]
 
         looks, closed, lungs = self._events(count, voice, direction)
+        helps = smooth_step(seconds / SETTLE_SECONDS) * np.minimum(direction.head, 1.0)
+        helping = head_share(np.asarray(direction.gaze, np.float64)) * helps[:, None]
         turn = made[:, group_slice("head")]
+        turn += follow(helping, self._helping, HEAD_FOLLOWS_SECONDS)
         made[:, group_slice("body")] += self._body(turn, lungs * np.asarray(direction.head))
         free = np.isnan(direction.gaze)
         share = np.where(free, np.minimum(direction.eyes, 1.0)[:, None], 1.0)

@@ -50,6 +50,9 @@ WANDER_DEG = 0.55  # of the small jumps while looking at the viewer
 SAD_LOOKS_DOWN_DEG = 4.0
 STEADY = 0.95  # share of the head's turn that the eyes make up for
 GAZE_LIMIT_DEG = (18.0, 12.0)
+# What a look aside leaves to the head: people differ widely, none of them look far aside with
+# their eyes alone.  Fuller 1992, "Head movement propensity".
+EYES_ALONE_DEG, HEAD_SHARE = 6.0, 0.6
 # A jump takes 25 to 50 ms: Bahill et al. 1975, "The main sequence, a tool for studying human
 # eye movements"; most of it falls within one frame.
 JUMPED = 0.8
@@ -171,6 +174,17 @@ class Glances:
             self._centre = np.zeros(2)
         self._target = self._centre
         self._small = 0.35 + rng.exponential(0.6)
+
+
+def head_share(asked: Array) -> Array:
+    """Rotation vectors (T, 3) of a head that helps eyes look where they are told, (T, 2); rad.
+
+    Free eyes, NaN, need no help.
+    """
+    asked = np.nan_to_num(asked)
+    beyond = np.sign(asked) * np.maximum(np.abs(asked) - np.radians(EYES_ALONE_DEG), 0)
+    yaw, pitch = (HEAD_SHARE * beyond).T
+    return np.stack([pitch, -yaw, np.zeros_like(yaw)], 1)
 
 
 def steadied(look: Array, turn: Array, share: NDArray) -> Array:

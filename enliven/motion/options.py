@@ -32,8 +32,8 @@ class SpeechOptions:
     """How a face behaves while it speaks.  Raises BadOption outside the ranges.
 
     mouth: how widely lips and jaw move, 0 to 2; 1 is an average speaker.
-    head_motion: how much head, shoulders and gaze move, 0 to 2; 1 is as people do.
-    expression: how much the brows and the eyes' surroundings join in, 0 to 2.
+    head_motion: how much head and shoulders move, 0 to 2; 1 is as people do.
+    expression: how much brows and eyes join in, free glances included, 0 to 2.
     blink_rate: blinks a minute, 0 to 60; None: as people do, more while speaking.
     still: only mouth and lids move; head, shoulders, gaze and brows keep their rest.
     speed: how fast the head turns, 0.2 to 3; 1 is as people do.
