@@ -31,3 +31,36 @@ def check(
             for speaker, time in sorted(seconds.items()):
                 print(f"{time:9.1f} s  {speaker}")
         log.result(clips, clips=len(paths), seconds=seconds)
+
+
+@app.command()
+def synth(
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FOLDER",
+            help="Where clips go; a folder begun before is continued.",
+        ),
+    ],
+    minutes: Annotated[float, typer.Option(min=0.1, help="Of speech with its pauses.")] = 30.0,
+    seed: Annotated[int, typer.Option(min=0, help="Other numbers give other clips.")] = 0,
+    languages: Annotated[
+        str, typer.Option(metavar="LIST", help="Such as en,de,cmn; all by default.")
+    ] = "",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Make speech in many voices and languages, with lips and behaviour to learn from."""
+    stopped = "the clips so far are whole; the same command continues"
+    with running(as_json, quiet, debug, when_stopped=stopped) as log:
+        from enliven.data.synth import write_synthetic
+        from enliven.data.voices import LANGUAGES
+
+        chosen = tuple(filter(None, languages.replace(" ", "").split(","))) or tuple(LANGUAGES)
+        made = 0.0
+        for made in write_synthetic(out, 60 * minutes, seed, chosen):
+            log.progress("synth", min(round(made), round(60 * minutes)), round(60 * minutes))
+        log.result(out, seconds=made)
