@@ -1,0 +1,176 @@
+"""Speech becomes performance: every figure that README and the model card state.
+
+    python benchmarks/speech.py [--data ../shared/data] [--tracks FOLDER ...] TABLE [TABLE ...]
+
+lips       lips against the real ones of the same sound: correlation without any search for a lag,
+           lag, closure on bilabials and labiodentals; beside: loudness, recognised phones, the
+           first version's network (--first FILE)
+meter      the sync meter itself: voices in time with lips against shifted and wrong ones
+languages  agreement of ours with the voice by that meter: languages, singing, noise, telephone
+silence    what lips do where nothing is said
+natural    statistics of movement beside those of real people, and difference between seeds
+controls   what is measured against what was asked
+joints     jumps where chunks meet, and drift over ten minutes
+cost       time on one core, delay of the first chunk, memory, size
+
+--look FOLDER draws four voices on a photo and a painting as contact sheets with their waveform.
+--folds: folder of networks trained without some speakers (`held_out` in their metadata); a clip of
+theirs is then spoken by the network that never met it.  --tracks: folders with clips tracked
+before; what is missing is tracked and kept in the first.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from speech_clips import GRID_VIDEOS, KNOWN_SPEAKERS, Clip, FirstVersion, Tracks, generate
+from speech_controls import controls_table
+from speech_cost import cost_table
+from speech_lips import lips_table
+from speech_look import look
+from speech_natural import diversity_table, joints_table, natural_table
+from speech_sync import languages_table, meter_table, silence_table
+
+from enliven.media.audio import read_speech
+from enliven.motion.generator import Generator
+from enliven.types import Motion
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "speech.wav"
+
+S1_CLIPS, S1_TRAINED = 36, 380  # of speaker s1: measured here, and evenly spaced in training
+
+
+class Setting:
+    """What all tables are made from: options of the command line and the clips they name."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.data: Path = options.data
+        self.tracks = Tracks(tuple(options.tracks))
+        self.folds = load_folds(options.folds)
+        self.first = FirstVersion(options.first) if options.first else None
+
+    def videos(self, *starts: str) -> list[Clip]:
+        """Development videos whose names begin so; all without any."""
+        paths = sorted((self.data / "dev" / "video").glob("*.mp4"))
+        return [self.tracks.read(p) for p in paths if not starts or p.name.startswith(starts)]
+
+    def wild(self) -> list[Clip]:
+        paths = sorted((self.data / "dev" / "video").glob("*.mp4"))
+        return [self.tracks.read(p) for p in paths if not p.name.startswith(GRID_VIDEOS)]
+
+    def sentences_never_heard(self) -> list[Clip]:
+        """Clips of the speaker with most clips in training that were left out of it."""
+        paths = sorted((self.data / "train" / "grid_s1").glob("*.m*"))
+        if not paths:
+            return []
+        trained = np.linspace(0, len(paths) - 1, S1_TRAINED).round().astype(int)
+        rest = [p for i, p in enumerate(paths) if i not in set(trained.tolist())]
+        known = [p for p in rest if self.tracks.kept(p)] or rest
+        chosen = np.linspace(0, len(known) - 1, min(S1_CLIPS, len(known))).round().astype(int)
+        return [self.tracks.read(known[i]) for i in chosen]
+
+    def speak(self, clip: Clip, seed: int) -> Motion:
+        """Ours for a clip, by the fold that never met its speaker if there is one."""
+        fold = next((g for g, held in self.folds if clip.name in held), None)
+        return generate(clip.samples, clip.frames, seed, fold)
+
+
+def load_folds(folder: Path | None) -> list[tuple[Generator, set[str]]]:
+    folds = []
+    for file in sorted(folder.glob("*.onnx")) if folder else []:
+        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        held = session.get_modelmeta().custom_metadata_map.get("held_out", "").split()
+        folds.append((Generator(session), set(held)))
+    return folds
+
+
+def lips(setting: Setting) -> None:
+    held = {name for _, names in setting.folds for name in names}
+    grid = setting.videos(*GRID_VIDEOS)
+    unseen = [c for c in grid if c.name in held or not c.name.startswith(KNOWN_SPEAKERS)]
+    unseen += held_out_clips(setting, held - {c.name for c in grid})
+    sets = (
+        ("speaker known, sentences never heard", setting.sentences_never_heard()),
+        ("GRID, speakers never trained on", unseen),
+        ("filmed anywhere, speakers never trained on", setting.wild()),
+    )
+    for title, clips in sets:
+        if not clips:
+            print(f"\n{title}: skipped, no such clips under {setting.data}")
+            continue
+        each = not title.startswith("speaker known")
+        lips_table(title, clips, setting.speak, setting.first, setting.options.seeds, each)
+
+
+def held_out_clips(setting: Setting, names: set[str]) -> list[Clip]:
+    paths = sorted((setting.data / "train").glob("*/*"))
+    return [setting.tracks.read(p) for p in paths if p.stem in names]
+
+
+def meter(setting: Setting) -> None:
+    meter_table(setting.wild())
+
+
+def languages(setting: Setting) -> None:
+    folder, seeds = setting.data / "dev" / "audio", min(setting.options.seeds, 3)
+    languages_table(folder, setting.wild(), setting.first, seeds)
+
+
+def silence(setting: Setting) -> None:
+    silence_table(setting.data / "dev" / "audio", min(setting.options.seeds, 3), setting.first)
+
+
+def natural(setting: Setting) -> None:
+    clips = setting.wild()
+    natural_table(clips, setting.speak)
+    diversity_table(clips, setting.options.seeds)
+
+
+def controls(setting: Setting) -> None:
+    controls_table(read_speech(EXAMPLE).samples, min(setting.options.seeds, 2))
+
+
+def joints(setting: Setting) -> None:
+    joints_table(read_speech(EXAMPLE).samples, 600.0)
+
+
+def cost(setting: Setting) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "voice.npy")
+        np.save(file, read_speech(EXAMPLE).samples)
+        cost_table(file)
+
+
+TABLES = {
+    "lips": lips, "meter": meter, "languages": languages, "silence": silence, "natural": natural,
+    "controls": controls, "joints": joints, "cost": cost,
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=", ".join(TABLES))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--tracks", type=Path, nargs="+", default=[])
+    parser.add_argument("--folds", type=Path)
+    parser.add_argument("--first", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--look", type=Path)
+    options = parser.parse_args()
+    if unknown := set(options.tables) - set(TABLES):
+        parser.error(f"there is no table {', '.join(unknown)}; choose from {', '.join(TABLES)}")
+    setting = Setting(options)
+    for name in setting.options.tables:
+        print(f"\n== {name} ==", flush=True)
+        TABLES[name](setting)
+    if setting.options.look:
+        look(setting.data, setting.options.look)
+
+
+if __name__ == "__main__":
+    main()
