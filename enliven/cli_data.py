@@ -1,7 +1,8 @@
 """`enliven data ...`: talking clips to train on.  Exit codes as in `enliven.cli`."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,6 +10,37 @@ from enliven.console import Debug, Json, Quiet, running
 
 app = typer.Typer(help="Make clips to train on: from videos, or from a synthetic voice.",
                   no_args_is_help=True, pretty_exceptions_enable=False)  # fmt: skip
+
+
+@app.command()
+def prepare(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Videos of people talking.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="CLIPS",
+        help="Folder for the clips; a run that was stopped there is continued.")],
+    jobs: Annotated[int | None, typer.Option(metavar="N", help="Videos worked on at once.")] = None,
+    speaker_from: Annotated[str | None, typer.Option(metavar="folder|name",
+        help="What tells who speaks: the sub-folder, or the name up to the first _.")] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N",
+        help="At most so many videos, drawn at random.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Of that draw.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
+    """Turn a folder of videos into clips to train on: enliven data prepare videos --out clips"""
+    kept = "finished videos are kept, run again to continue"
+    with running(as_json, quiet, debug, when_stopped=kept) as log:
+        from enliven.data.prepare import PrepareOptions
+        from enliven.data.prepare import prepare as run
+        from enliven.data.report import told
+
+        given: dict[str, Any] = {"jobs": jobs, "speaker_from": speaker_from, "limit": limit,
+                                 "seed": seed}  # fmt: skip
+        options = PrepareOptions(**{k: v for k, v in given.items() if v is not None})
+        summary = run(folder, out, options, log.progress)
+        if not as_json:
+            print(told(summary))
+        log.result(out, **asdict(summary))
 
 
 @app.command()

@@ -154,15 +154,26 @@ def _face_pixels(image: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> N
     return np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), np.float32)
 
 
-def _poor_light(face: NDArray[np.float32], eyes_px: float) -> dict[str, bool]:
+def sharpness(image: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> float:
+    """Fine detail over all contrast of the face, free of its size; blurred is below BLURRED."""
+    left, right = landmarks[list(OUTER_EYE_CORNERS)]
+    eyes_px = float(np.linalg.norm(right - left))
+    return _fine_part(_face_pixels(image, landmarks), eyes_px)
+
+
+def _fine_part(face: NDArray[np.float32], eyes_px: float) -> float:
     scale = SHARP_AT_PX / eyes_px
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     seen = cv2.resize(face, None, fx=scale, fy=scale, interpolation=way)
     fine = seen - cv2.GaussianBlur(seen, (0, 0), FINE_PX)
+    return float(fine.std()) / max(float(seen.std()), 1.0)
+
+
+def _poor_light(face: NDArray[np.float32], eyes_px: float) -> dict[str, bool]:
     return {
         "the photo is blurred: so will be the result, and teeth and lids, which are drawn, may "
         "look sharper than the rest; use a sharper photo":
-            bool(fine.std() < BLURRED * max(float(seen.std()), 1.0)),
+            _fine_part(face, eyes_px) < BLURRED,
         "the face is very dark: its features are found less exactly, and what is drawn may not "
         "match; use a brighter photo": bool(np.percentile(face, 95) < DARK),
     }  # fmt: skip
