@@ -159,9 +159,9 @@ def test_limit_draws_by_seed(videos: Path, tmp_path: Path) -> None:
 
 
 def test_speakers_come_from_folders_or_names(tmp_path: Path) -> None:
-    for name, by_folder, by_name in (("ann/x_1.mp4", "ann", "x"), ("x_1.mp4", "x_1", "x"),
-                                     ("a/b/c d.mp4", "a/b", "c"),
-                                     ("_1.mp4", "_1", "_1")):  # fmt: skip
+    names = {"ann/x_1.mp4": ("ann", "x"), "x_1.mp4": ("x_1", "x"), "a/b/c d.mp4": ("a/b", "c"),
+             "_1.mp4": ("_1", "_1")}  # fmt: skip
+    for name, (by_folder, by_name) in names.items():
         assert speaker_of(tmp_path / name, tmp_path, "folder") == by_folder
         assert speaker_of(tmp_path / name, tmp_path, "name") == by_name
 
