@@ -48,11 +48,11 @@ PRIOR_MODEL = np.array([
     16.8, 16.6, 16.3, 16.0, 15.5, 15.1, 14.6, 13.9, 13.5,
 ], np.float32)  # fmt: skip
 
-LEVEL_SECONDS = 0.25  # of voice after which the prior level has lost most of its say
-HEADROOM_DB, HEADROOM_SECONDS = 3.0, 1.5  # how far the loudest is above the loudest so far
+LEVEL_SECONDS = 0.12  # of voice after which the prior level has lost most of its say
+HEADROOM_DB, HEADROOM_SECONDS = 3.0, 3.0  # how far the loudest is above the loudest so far
 RELEASE_DB = 1.0  # a second of voice; the level follows a quieter voice so slowly
 NOISE_RELEASE_DB = 20.0  # a second; a loud noise is forgotten so fast
-SPECTRUM_PRIOR = 80.0  # frames of speech that the prior counts as
+SPECTRUM_PRIOR = 50.0  # frames of speech that the prior counts as
 SPECTRUM_MEMORY = 3000.0  # frames of speech after which older ones fade
 PITCH_STEP = 0.5  # semitones
 PITCH_PRIOR = 10.0  # voiced frames that the prior counts as
