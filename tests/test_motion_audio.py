@@ -17,9 +17,11 @@ from enliven.motion.audio import (
     frame_count,
     mel_filters,
     phone_scores,
+    powers,
+    relative_log,
     scores_of,
 )
-from enliven.motion.prosody import pitch_hz
+from enliven.motion.prosody import mouth_activity, pitch_hz, voiced_hz
 
 
 def tone(hz: float, seconds: float = 1.0) -> np.ndarray:
@@ -143,3 +145,48 @@ def test_pitch_of_a_harmonic_tone(hz: float) -> None:
 def test_noise_has_no_pitch() -> None:
     found = pitch_hz(np.random.default_rng(0).standard_normal(SAMPLE_RATE), 25)
     assert (found > 0).mean() < 0.2
+
+
+def test_powers_of_a_range_are_those_of_the_whole() -> None:
+    samples = babble(1.0).astype(np.float32)
+    whole = powers(samples, -5, 110)
+    part = powers(samples, 31, 64)
+    for name in ("bands", "model", "total"):
+        np.testing.assert_allclose(
+            getattr(part, name), getattr(whole, name)[36:69], rtol=1e-4, atol=1e-9
+        )
+    assert not whole.total[:2].any()  # windows that end before the sound
+
+
+def test_power_relative_to_the_level_has_a_floor_of_zero() -> None:
+    power = np.array([0.0, 1e-3, 1.0, 1e3], np.float32)
+    found = relative_log(power, 10.0)
+    assert found[0] == 0
+    assert (np.diff(found) > 0).all()
+    # far above the floor it is the logarithm of the ratio
+    assert found[3] - found[2] == pytest.approx(np.log(1e3), rel=1e-4)
+    np.testing.assert_allclose(relative_log(10 * power, 100.0), found, rtol=1e-4)
+
+
+@pytest.mark.parametrize("first", [0, 3, 17])
+def test_pitch_from_a_later_frame_is_the_same(first: int) -> None:
+    voice = sum(tone(150 * k, 1.0) / k for k in range(1, 8))
+    np.testing.assert_array_equal(pitch_hz(voice, 25 - first, first), pitch_hz(voice, 25)[first:])
+
+
+def test_low_noise_has_no_pitch_either() -> None:
+    """Whose correlation is largest at the shortest lag."""
+    noise = np.random.default_rng(0).standard_normal(5 * SAMPLE_RATE)
+    noise = np.convolve(noise, np.hanning(60), "same")
+    assert (voiced_hz(noise, 0, 125) > 0).mean() < 0.3
+
+
+def test_an_onset_is_never_clipped_and_silence_is_rest() -> None:
+    heard = np.zeros(400)
+    heard[201:241] = 1.0  # of feature frames that begin 10 ms before motion frame 0
+    activity = mouth_activity(heard, 0, 100)
+    assert (activity[48:61] > 0.99).all()  # from 0.1 s ahead to the end of the sound
+    assert not activity[:42].any()
+    assert not activity[70:].any()
+    assert (np.diff(activity[:55]) >= 0).all()
+    np.testing.assert_allclose(mouth_activity(heard, 37, 61), activity[37:61], atol=1e-12)
