@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from enliven.errors import BadMedia, BadOption, InputError
+from enliven.motion.direction import directed
+from enliven.motion.options import SpeechOptions
 from enliven.motion.timed import (
     EMOTION_RAMP_SECONDS,
+    NAMES,
     RAMP_SECONDS,
     ControlTrack,
     mean_around,
@@ -85,6 +88,12 @@ def test_stretches_rise_and_fall_within_their_ramps(tmp_path):
     assert mouth[25] == pytest.approx(1.5, abs=1e-6)
     assert (mouth[[0, 99]] == 1.0).all()
     assert track.seconds >= 3 + half
+
+
+def test_stretches_that_touch_may_be_off_by_rounding(tmp_path):
+    content = [{"from": i * 0.1, "to": i * 0.1 + 0.1, "happy": 0.5} for i in range(40)]
+    happy = read_control(written(tmp_path, "a.json", content)).curve("happy", 0.0, 90)
+    np.testing.assert_allclose(happy[10:90], 0.5, atol=1e-6)
 
 
 @given(
@@ -217,3 +226,38 @@ def test_any_content_is_read_or_refused(tmp_path_factory, name, content):
     path = written(tmp_path_factory.getbasetemp(), name, content)
     with contextlib.suppress(InputError):
         read_control(path)
+
+
+plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+cells = plain | st.sampled_from(["free", "camera", "happy:0.5", "20,-5", 1, 0.3, [10, 2]])
+entries = st.dictionaries(
+    st.sampled_from([*NAMES, "time", "from", "to", "other"]),
+    cells | st.lists(plain, max_size=3) | st.dictionaries(st.text(max_size=3), plain, max_size=2),
+    max_size=5,
+)
+
+
+@given(st.lists(entries | plain, max_size=4))
+def test_any_entries_are_read_or_refused(tmp_path_factory, content):
+    path = written(tmp_path_factory.getbasetemp(), "b.json", json.dumps(content))
+    with contextlib.suppress(InputError):
+        made = directed(SpeechOptions(control=path), 50)
+        assert ((made.emotion >= 0) & (made.emotion <= 1)).all()
+        assert (made.speed > 0.19).all()
+
+
+moments = st.lists(
+    st.tuples(st.floats(0, 5), st.sampled_from(["free", "camera", "10,5", "left"])),
+    unique_by=lambda moment: moment[0], min_size=1, max_size=6,
+)  # fmt: skip
+
+
+@given(moments)
+@example([(0.0, "camera"), (5e-324, "10,5")])
+def test_gaze_is_free_exactly_where_it_was_handed_back(tmp_path_factory, steps):
+    rows = [{"time": time, "gaze": gaze} for time, gaze in sorted(steps)]
+    path = written(tmp_path_factory.getbasetemp(), "c.json", rows)
+    yaw = directed(SpeechOptions(gaze="right", control=path), 150).gaze[:, 0]
+    for frame, value in enumerate(yaw):
+        before = [row["gaze"] for row in rows if row["time"] <= frame / 25]
+        assert np.isnan(value) == ((before or [rows[0]["gaze"]])[-1] == "free")

@@ -117,24 +117,26 @@ def parse_gaze(value: object) -> Gaze | None:
     """
     if value is None:
         return None
-    wrong = BadOption(f"gaze is {value}; give degrees to the right and down, such as 20,-5, or "
-                      f"one of {', '.join(GAZE_WORDS)}")  # fmt: skip
+    parts: object = value
     if isinstance(value, str):
         if value.strip() in GAZE_WORDS:
             return GAZE_WORDS[value.strip()]
         try:
-            value = [float(part) for part in value.replace(",", " ").split()]
+            parts = [float(part) for part in value.replace(",", " ").split()]
         except ValueError:
-            raise wrong from None
-    if not (isinstance(value, tuple | list) and len(value) == 2):
-        raise wrong
-    if not all(isinstance(x, int | float) and not isinstance(x, bool) for x in value):
-        raise wrong
+            parts = None
+    if (
+        not isinstance(parts, tuple | list)
+        or len(parts) != 2
+        or not all(isinstance(x, int | float) and not isinstance(x, bool) for x in parts)
+    ):
+        raise BadOption(f"gaze is {value}; give degrees to the right and down, such as 20,-5, or "
+                        f"one of {', '.join(GAZE_WORDS)}")  # fmt: skip
     # written so that NaN is refused as well
-    if not all(abs(x) <= limit for x, limit in zip(value, GAZE_LIMIT, strict=True)):
-        raise BadOption(f"gaze is {value[0]},{value[1]} degrees; stay within {GAZE_LIMIT[0]:g} to "
+    if not all(abs(x) <= limit for x, limit in zip(parts, GAZE_LIMIT, strict=True)):
+        raise BadOption(f"gaze is {parts[0]},{parts[1]} degrees; stay within {GAZE_LIMIT[0]:g} to "
                         f"the sides and {GAZE_LIMIT[1]:g} up and down")  # fmt: skip
-    return float(value[0]), float(value[1])
+    return float(parts[0]), float(parts[1])
 
 
 def suggestion(name: object, known: Iterable[str]) -> str:

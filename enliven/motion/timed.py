@@ -34,10 +34,12 @@ from enliven.motion.options import (
 from enliven.types import MOTION_FPS
 
 RAMP_SECONDS = 0.2
+TOUCH_SECONDS = 1e-3  # by which stretches may overlap that are meant to touch
 EMOTION_RAMP_SECONDS = 0.6  # of a stretch: faces take about as long to break into a smile
 
+INSTANT = 1e-6  # seconds in which a curve steps rather than rises
 LONGEST_SECONDS = 24 * 3600.0
-MOST_BYTES = 32 * 2**20  # a day of keyframes a second has 4
+MOST_BYTES = 32 * 2**20  # three hours of six controls in every frame take 11
 
 NAMES = (*LIMITS, "gaze", "emotion")
 # What one control of a file sets, where that is not a curve of the same name.
@@ -91,8 +93,10 @@ def _between(
     stretches: tuple[tuple[float, float, float], ...], base: float
 ) -> Iterator[tuple[float, float]]:
     """Knots of a curve that is `base` outside the stretches."""
+    end = 0.0
     for start, stop, value in stretches:
-        yield from ((start, base), (start, value), (stop, value), (stop, base))
+        start, end = max(start, end), max(stop, end)
+        yield from ((start, base), (start, value), (end, value), (end, base))
 
 
 def mean_around(
@@ -110,7 +114,7 @@ def mean_around(
     step = np.diff(times)
     known = np.isfinite(values[:-1]) & np.isfinite(values[1:])
     left = np.where(known, values[:-1], 0.0)
-    slope = np.divide(np.where(known, values[1:], 0.0) - left, step, where=step > 0,
+    slope = np.divide(np.where(known, values[1:], 0.0) - left, step, where=step > INSTANT,
                       out=np.zeros_like(step))  # fmt: skip
 
     def span(moment: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -194,7 +198,7 @@ def _track(entries: list[_Entry]) -> ControlTrack:
     for key, some in stretches.items():
         some.sort(key=lambda entry: entry.start)
         for one, two in pairwise(some):
-            if two.start < one.stop:
+            if two.start < one.stop - TOUCH_SECONDS:
                 raise BadOption(f"{two.where}: {key} is set from {two.start:g} s, but until "
                                 f"{one.stop:g} s by {one.where}; let one end before the other "
                                 "begins")  # fmt: skip
