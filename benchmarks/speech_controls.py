@@ -9,7 +9,7 @@ from speech_natural import brow_raise
 
 from enliven.metrics.motion import find_blinks, head_degrees, turning_speed
 from enliven.motion.audio import SAMPLE_RATE
-from enliven.motion.emotion import EMOTIONS
+from enliven.motion.emotion import EMOTIONS, PROTOTYPES
 from enliven.motion.prosody import smooth
 from enliven.types import INDEX, MOTION_FPS, Motion
 
@@ -18,13 +18,7 @@ Array = NDArray[np.floating]
 SECONDS, SHORT_SECONDS, BLINK_SECONDS = 20.0, 8.0, 60.0  # of speech, for each value and seed
 FIRST = 25  # frames left out at the start, where everything comes from rest
 
-# What an emotion is seen by: channels, as in the published action units of its display.
-SEEN_BY = {
-    "happy": ("mouthSmile", "cheekSquint"), "sad": ("mouthFrown", "browInnerUp"),
-    "angry": ("browDown", "mouthPress"), "surprised": ("browInnerUp", "browOuterUp", "eyeWide"),
-    "afraid": ("eyeWide", "browInnerUp", "mouthStretch"),
-    "disgusted": ("noseSneer", "mouthUpperUp"),
-}  # fmt: skip
+SEEN = 0.4  # of a display's channels, those that count: so far they go in full
 
 
 def head_speed(motion: Motion) -> float:
@@ -59,12 +53,13 @@ def look(axis: int) -> Callable[[Motion], float]:
 
 
 def display(name: str) -> Callable[[Motion], float]:
-    """Mean of an emotion's channels, both sides."""
+    """Mean over an emotion's strongest channels, 1 where each is as in the full display."""
+    strong = {c: v for c, v in PROTOTYPES[name].items() if v >= SEEN}
 
     def measured(motion: Motion) -> float:
-        channels = [motion[c + side] for c in SEEN_BY[name] for side in ("", "Left", "Right")
-                    if c + side in INDEX]  # fmt: skip
-        return float(np.mean(channels, 0)[FIRST:].mean())
+        shown = [motion[c + side][FIRST:].mean() / full for c, full in strong.items()
+                 for side in ("", "Left", "Right") if c + side in INDEX]  # fmt: skip
+        return float(np.mean(shown))
 
     return measured
 

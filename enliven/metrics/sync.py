@@ -1,7 +1,7 @@
 """Do lips and voice belong together?  A small meter that shares nothing with the generator.
 
 It has its own ear (24 mel bands in 32 ms Hann windows, no phone model) and its own knowledge:
-a linear regression from half a second of sound to five lip measures, learned by
+a linear regression from half a second of sound to four lip measures, learned by
 `enliven.train.sync` from clips that the generator was not trained on.  The lips it expects are
 correlated with those it is shown, at every shift of a few frames.
 
@@ -28,9 +28,9 @@ RANGE_HZ = (80.0, 7000.0)
 FLOOR_DB = 55.0  # below the loudest stretch
 LOUD_DB = 30.0  # within this of it a frame counts for the spectrum of the voice
 REACH = 12  # sound frames heard on either side, 0.24 s
-MEASURES = ("aperture", "height", "width", "protrusion", "chin")
-# How much each counts: the corners and the depth of lips are told badly by any sound.
-TRUST = (0.30, 0.30, 0.10, 0.05, 0.25)
+MEASURES = ("aperture", "height", "width", "chin")
+# How much each counts: the corners of the lips are told worst by a sound.
+TRUST = (0.30, 0.25, 0.15, 0.30)
 SHIFTS = 12  # motion frames on either side among which the best is looked for
 APART = 3  # a shift at least so far from the best is another one
 
