@@ -5,6 +5,7 @@
 lips       lips against the real ones of the same sound: correlation without any search for a lag,
            lag, closure on bilabials and labiodentals; beside: loudness, recognised phones, the
            first version's network (--first FILE)
+rendered   lips tracked in the drawn video against the real ones
 meter      the sync meter itself: voices in time with lips against shifted and wrong ones
 languages  agreement of ours with the voice by that meter: languages, singing, noise, telephone
 silence    what lips do where nothing is said
@@ -29,7 +30,7 @@ from speech_clips import GRID_VIDEOS, KNOWN_SPEAKERS, Clip, FirstVersion, Tracks
 from speech_controls import controls_table
 from speech_cost import cost_table
 from speech_lips import lips_table
-from speech_look import look
+from speech_look import look, rendered_table
 from speech_natural import diversity_table, joints_table, natural_table
 from speech_sync import languages_table, meter_table, silence_table
 
@@ -144,9 +145,20 @@ def cost(setting: Setting) -> None:
         cost_table(file)
 
 
+def rendered(setting: Setting) -> None:
+    paths = sorted((setting.data / "dev" / "video").glob("*.mp4"))
+    chosen = [p for p in paths if not p.name.startswith(KNOWN_SPEAKERS)]
+    for title, some in (
+        ("GRID", [p for p in chosen if p.name.startswith(GRID_VIDEOS)]),
+        ("filmed anywhere", [p for p in chosen if not p.name.startswith(GRID_VIDEOS)]),
+    ):
+        print(f"\n{title}, speakers never trained on")
+        rendered_table([(p, setting.tracks.read(p)) for p in some], setting.speak)
+
+
 TABLES = {
-    "lips": lips, "meter": meter, "languages": languages, "silence": silence, "natural": natural,
-    "controls": controls, "joints": joints, "cost": cost,
+    "lips": lips, "rendered": rendered, "meter": meter, "languages": languages,
+    "silence": silence, "natural": natural, "controls": controls, "joints": joints, "cost": cost,
 }  # fmt: skip
 
 

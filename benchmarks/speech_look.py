@@ -1,16 +1,20 @@
 """Contact sheets of speaking portraits over the waveform they speak to."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from speech_clips import generate, lips_of, rest_aperture
+from speech_clips import Clip, generate, lips_of, rest_aperture
 
 from enliven.drive import retarget
 from enliven.face.portrait import load_portrait
+from enliven.face.track import track_video
 from enliven.media.audio import read_speech
 from enliven.media.image import write_png
+from enliven.media.video import read_frames
+from enliven.metrics.lips import correlation, lip_measures
 from enliven.motion.audio import SAMPLE_RATE
 from enliven.render.renderer import RenderOptions, framed, render
 from enliven.types import CHANNELS, MOTION_FPS, Motion, Portrait
@@ -23,6 +27,7 @@ COLUMNS, ROWS, TILE = 8, 3, 180  # of pictures, and their width in px
 SECONDS = 4.8  # from START on: a picture every fifth frame
 START = 0.2
 WAVE_HEIGHT = 70
+LONGEST, DRAWN = 6.0, 400  # seconds of each clip that are drawn, and px
 WIDE_OPEN = 0.25  # aperture at the top of the curve, IOD
 SIZE = 768  # px of head and shoulders as drawn
 
@@ -80,6 +85,29 @@ def sheet(portrait: Portrait, samples: NDArray, seed: int) -> Picture:
         shown = slice(start, start + COLUMNS)
         rows += [np.hstack(pictures[shown]), waveform(samples, opening, times[shown])]
     return np.vstack(rows)
+
+
+def rendered_table(clips: list[tuple[Path, Clip]], speaker: Callable[[Clip, int], Motion]) -> None:
+    """The first frame of every clip made to say the same, drawn, and tracked like any video."""
+    print(f"first {LONGEST:g} s of each: aperture of the real lips against ours, and against ours "
+          f"as drawn\n{'clip':28s} motion  drawn")  # fmt: skip
+    found = []
+    for path, clip in clips:
+        frames = min(clip.frames, round(LONGEST * MOTION_FPS))
+        spoken = speaker(clip, 0)
+        spoken = Motion(spoken.values[:frames])
+        portrait = load_portrait(next(iter(read_frames(path).frames)))
+        drawn = render(portrait, retarget(spoken, portrait, np.zeros(len(CHANNELS))),
+                       RenderOptions(size=DRAWN, crop=True))  # fmt: skip
+        seen = lip_measures(track_video(drawn, fps=MOTION_FPS).landmarks)
+        real = clip.lips.aperture[:frames]
+        found.append(
+            (correlation(real, lips_of(spoken).aperture), correlation(real, seen.aperture))
+        )
+        print(f"{clip.name:28s} {found[-1][0]:6.2f} {found[-1][1]:6.2f}", flush=True)
+    if found:
+        motion, drawn_too = np.median(found, 0)
+        print(f"{f'median of {len(found)}':28s} {motion:6.2f} {drawn_too:6.2f}")
 
 
 def look(data: Path, folder: Path, seed: int = 0) -> None:
