@@ -28,6 +28,7 @@ from enliven.drive import (
 from enliven.errors import BadOption, Cancelled
 from enliven.face.portrait import load_people
 from enliven.media.audio import Speech, read_speech
+from enliven.media.espeak import spoken_files
 from enliven.media.mix import one_sound
 from enliven.media.rate import frames_for
 from enliven.media.write import write_video
@@ -52,6 +53,7 @@ Progress = Callable[[str, int, int], object]
 
 # Other versions of these may give other bytes; the sidecar names the ones used.
 LIBRARIES = ("av", "numpy", "onnxruntime", "opencv-python-headless", "pillow")
+SPEAKING = ("espeakng-loader",)  # where a text is spoken
 
 # What a video or a motion file brings itself.
 STEERS_SPEECH = ("blink_rate", "speed", "emotion", "gaze", "control")
@@ -85,6 +87,8 @@ def animate(
     audio: str | Path | None = None,
     video: str | Path | None = None,
     motion: str | Path | None = None,
+    tts: str | None = None,
+    voice: str | None = None,
     face: int = 1,
     face_box: FaceBox | None = None,
     driver_face: int = 1,
@@ -96,7 +100,9 @@ def animate(
 ) -> Result:
     """Make a video of the person in a photo, driven by a voice, a video or a motion file.
 
-    One of audio, video, motion; with motion, audio may be given too and becomes the sound.
+    One of audio, video, motion, tts; with motion, audio may be given too and becomes the sound.
+    tts, voice: a text to speak, and its language or accent, such as "en-gb", "de" or "cmn+f2";
+        needs the extra: pip install "enliven[speech]".
     face, face_box: which face of the photo, 1 is the largest, or x, y, width, height in px.
     driver_face: which face of a driving video.
     people: instead of all these, several people of the photo and what moves each, see `Part`;
@@ -111,7 +117,7 @@ def animate(
     version give the same bytes.
     Raises InputError, OutputError, ModelUnavailable, Cancelled.
     """
-    alone = Part(face, face_box, audio, video, motion, driver_face)
+    alone = Part(face, face_box, audio, video, motion, driver_face, tts, voice)
     if people and alone != Part():
         raise BadOption("give people, or the face and driver of one; not both")
     plan = plan_animation(image, people or [alone], output=output, overwrite=overwrite,
@@ -129,7 +135,10 @@ def perform(plan: Plan, *, overwrite: bool = False, progress: Progress | None = 
         clock.lap("portrait")
         report("portrait", 1, 1)
 
-        voices = [read_speech(path) if path else None for path in plan.sounds]
+        texts = [(p.tts, p.voice) if p.tts and p.voice else None for p in plan.parts]
+        spoken = open_until_done.enter_context(spoken_files(texts))
+        sounds = [said or path for said, path in zip(spoken, plan.sounds, strict=True)]
+        voices = [read_speech(path) if path else None for path in sounds]
         for note in dict.fromkeys(note for voice in voices if voice for note in voice.notes):
             log.warning("%s", note)
         motions, seconds = _motions(plan, portraits, voices, report)
@@ -141,7 +150,7 @@ def perform(plan: Plan, *, overwrite: bool = False, progress: Progress | None = 
         clock.lap("motion")
         report("motion", 1, 1)
 
-        sound = open_until_done.enter_context(one_sound([p for p in plan.sounds if p]))
+        sound = open_until_done.enter_context(one_sound([p for p in sounds if p]))
         scores: dict[str, float | None] = {"face_confidence": min(p.confidence for p in portraits)}
         if sound:
             scores["length_error_frames"] = float(count - seconds * plan.fps)
@@ -199,7 +208,7 @@ def _motions(
     """
     report("motion", 0, 1)
     options = plan.options
-    if not any(part.inputs for part in plan.parts):
+    if all(part.driver == "idle" for part in plan.parts):
         frames = round(TURN_SECONDS * MOTION_FPS)
         return [Motion.still(frames, at=portrait.rest) for portrait in portraits], TURN_SECONDS
     people = list(zip(plan.parts, portraits, range(options.seed, options.seed + len(portraits)),
@@ -216,7 +225,7 @@ def _motions(
     seconds = max(lengths)
     motions = []
     for (part, portrait, seed), voice in zip(people, voices, strict=True):
-        if part.driver == "audio" and voice:
+        if part.driver in ("audio", "tts") and voice:
             speaks = from_speech(replace(voice, seconds=seconds), options=options.behaviour())
             motions.append(speaks(portrait, seed=seed))
             continue
@@ -278,7 +287,8 @@ def _record(
     seed, _ = options.pop("seed"), options.pop("control")  # an input
     options["fps"] = str(plan.fps)
     options |= recorded_parts(plan.parts)
-    options["libraries"] = {name: version(name) for name in LIBRARIES}
+    libraries = LIBRARIES + SPEAKING * any(part.tts for part in plan.parts)
+    options["libraries"] = {name: version(name) for name in libraries}
     inputs = {role: file_record(path) for role, path in plan.inputs}
     return Sidecar(__version__, "animate", seed, inputs, file_record(result), options, timings,
                    scores, notes)  # fmt: skip

@@ -119,6 +119,10 @@ def animate(
         help="A video of a face whose movement is carried over, with its sound.")] = None,
     motion: Annotated[list[Path] | None, typer.Option("--motion", "-m", metavar="FILE",
         help="An .npz motion file.")] = None,
+    tts: Annotated[list[str] | None, typer.Option("--tts", metavar="TEXT",
+        help='Text to speak instead of a recording; needs pip install "enliven[speech]".')] = None,
+    voice: Annotated[list[str] | None, typer.Option("--voice", metavar="NAME",
+        help="Who speaks the text: en-us, en-gb, de, cmn, ..., or en-us+f2 for a timbre.")] = None,
     driver_face: Annotated[list[int] | None, typer.Option(metavar="N",
         help="Which face of the driving video.")] = None,
     seed: Seed = None,
@@ -139,7 +143,8 @@ def animate(
     enliven animate group.jpg --face 1 --audio anna.wav --face 2 --audio ben.wav
     """
     named = [path for path in (photo, image) if path is not None]
-    people = {"audio": audio, "video": video, "motion": motion, "driver_face": driver_face}
+    people = {"audio": audio, "video": video, "motion": motion, "driver_face": driver_face,
+              "tts": tts, "voice": voice}  # fmt: skip
     _animate(named, people, context.meta[ORDER], shared, seed=seed, blink_rate=blink_rate,
              speed=speed, emotion=emotion, gaze=gaze, control=control)  # fmt: skip
 

@@ -95,9 +95,7 @@ def _performed(motion: Motion, portrait: Portrait, options: SpeechOptions) -> Mo
     """A generated motion on the person in a portrait, who then feels and looks as was asked."""
     asked = directed(options, len(motion))
     carried = retarget(motion, portrait, np.zeros(len(CHANNELS)), felt=asked.emotion)
-    told = np.isfinite(asked.gaze[:, 0])
-    told[0] = False  # as in the photo
-    return look_from_viewer(carried, portrait, np.flatnonzero(told))
+    return look_from_viewer(carried, portrait, np.flatnonzero(np.isfinite(asked.gaze[:, 0])))
 
 
 def look_from_viewer(motion: Motion, portrait: Portrait, asked: NDArray[np.intp]) -> Motion:

@@ -1,5 +1,6 @@
 """What a run will read, make and write: options, people and their drivers, checked beforehand."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from enliven.errors import BadOption
+from enliven.media.espeak import DEFAULT_VOICE, check_text, find_voice
 from enliven.media.files import check_output, input_file
 from enliven.media.rate import frame_rate
 from enliven.media.video import probe
@@ -20,6 +22,11 @@ from enliven.render.views import check_views
 from enliven.types import MOTION_FPS
 
 FaceBox = tuple[float, float, float, float]
+
+NAME_WORDS, NAME_LETTERS = 4, 40  # of a text that a result is named after
+
+# What a sidecar's options say of each person.
+PERSONAL = ("face", "face_box", "driver_face", "tts", "voice")
 
 
 @dataclass(frozen=True)
@@ -89,10 +96,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Part:
-    """One person of the photo, and what moves them: a voice, a video or a motion.
+    """One person of the photo, and what moves them: a voice, a text, a video or a motion.
 
     face, face_box: which face of the photo, 1 is the largest, or x, y, width, height px of it.
     audio: with motion it is the sound.  driver_face: which face of the driving video.
+    tts: text to speak, in the language or accent `voice`; see `media.espeak`.
     Somebody without a driver blinks and breathes.
     """
 
@@ -102,8 +110,17 @@ class Part:
     video: str | Path | None = None
     motion: str | Path | None = None
     driver_face: int = 1
+    tts: str | None = None
+    voice: str | None = None
 
     def __post_init__(self) -> None:
+        if self.tts is None and self.voice is not None:
+            raise BadOption(f"voice is {self.voice!r}, but there is no text to speak; give tts")
+        if self.tts is not None:
+            if self.inputs:
+                raise BadOption("give one driver: tts, or audio, or video, or motion")
+            check_text(self.tts)
+            object.__setattr__(self, "voice", self.voice or DEFAULT_VOICE)
         if self.video is not None and (self.audio is not None or self.motion is not None):
             raise BadOption("give one driver: audio, or video, or motion")
 
@@ -115,15 +132,16 @@ class Part:
 
     @property
     def driver(self) -> str:
-        """ "motion", "video", "audio" or "idle"."""
-        return next(iter(self.inputs), "idle")
+        """ "motion", "video", "audio", "tts" or "idle"."""
+        return next(iter(self.inputs), "idle" if self.tts is None else "tts")
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a run will read and write, checked before any work is done.
 
-    sounds: for each part the file whose sound the video carries, if any.
+    sounds: for each part the file whose sound the video carries, if any; of a text there is
+        none yet.
     seconds: of the longest driver; 0 where not known beforehand.
     """
 
@@ -176,13 +194,17 @@ def plan_animation(
     Raises BadMedia, BadOption, OutputError, OutputExists.
     """
     drivers = [path for part in parts for path in part.inputs.values()]
-    if not drivers and not options.turntable:
-        raise BadOption("nothing drives the face; give a sound, a video or a motion")
+    texts = [part.tts for part in parts if part.tts is not None]
+    if not drivers and not texts and not options.turntable:
+        raise BadOption("nothing drives the face; give a sound, a text, a video or a motion")
     image = input_file(image)
     for path in drivers:
         input_file(path)
     if options.control is not None:
         read_control(options.control)
+    for part in parts:
+        if part.voice is not None:
+            find_voice(part.voice)
     sounds: list[Path | None] = []
     rates, lengths = [], [0.0]
     for part in parts:
@@ -192,7 +214,11 @@ def plan_animation(
         sounds.append(part.inputs["video"] if heard else part.inputs.get("audio"))
         rates += [infos["video"].fps] if "video" in infos else []
     rate = options.fps or (rates[0] if rates else None) or MOTION_FPS
-    target = Path(output) if output is not None else default_output(image, *drivers[:1])
+    target = (
+        Path(output)
+        if output is not None
+        else default_output(image, *[*drivers, *map(text_name, texts)][:1])
+    )
     plan = Plan(image, tuple(parts), tuple(sounds), target, frame_rate(rate), max(lengths),
                 options)  # fmt: skip
     inputs = [file for _, file in plan.inputs]
@@ -205,6 +231,12 @@ def plan_animation(
 def default_output(image: Path, driven_by: Path = Path("turntable")) -> Path:
     """Next to the image: `ada.jpg` and `hello.wav` make `ada--hello.mp4`."""
     return image.with_name(f"{image.stem}--{driven_by.stem}.mp4")
+
+
+def text_name(text: str) -> Path:
+    """A file name of the first words of a text: "Hello there, Ada!" gives hello-there-ada."""
+    words = re.findall(r"\w+", text.lower())[:NAME_WORDS]
+    return Path("-".join(words)[:NAME_LETTERS].strip("-_") or "text")
 
 
 def finished(output: Path) -> Path:
@@ -222,7 +254,11 @@ def view_path(output: Path, view: float) -> Path:
 
 def recorded_parts(parts: Sequence[Part]) -> dict[str, Any]:
     """What a sidecar's options say of the people; their files are among its inputs."""
-    who = [{"face": p.face, "face_box": p.face_box, "driver_face": p.driver_face} for p in parts]
+    who: list[dict[str, Any]] = [
+        {"face": p.face, "face_box": p.face_box, "driver_face": p.driver_face}
+        | ({} if p.tts is None else {"tts": p.tts, "voice": p.voice})
+        for p in parts
+    ]
     return who[0] if len(who) == 1 else {"people": who}
 
 
@@ -231,7 +267,7 @@ def parts_recorded(options: Mapping[str, Any], inputs: Mapping[str, Path]) -> li
     several = options.get("people")
     parts = []
     for number, who in enumerate(several or [options], 1):
-        known = {name: who[name] for name in ("face", "face_box", "driver_face") if name in who}
+        known = {name: who[name] for name in PERSONAL if name in who}
         if known.get("face_box") is not None:
             known["face_box"] = tuple(known["face_box"])
         ending = f" {number}" if several else ""

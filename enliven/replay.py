@@ -10,7 +10,7 @@ from enliven.animate import Progress, animate
 from enliven.errors import BadOption, InputError, OutputError, OutputExists
 from enliven.media.files import check_output, whole_file
 from enliven.media.leftovers import held, hidden_name
-from enliven.plan import parts_recorded
+from enliven.plan import PERSONAL, parts_recorded
 from enliven.provenance import Sidecar, check_inputs, file_record, read_sidecar
 
 
@@ -76,7 +76,7 @@ def _make(recorded: Sidecar, copy: Path, progress: Progress | None) -> None:
     options = dict(recorded.options)
     try:
         parts = parts_recorded(options, inputs)
-        for known in ("libraries", "people", "face", "face_box", "driver_face"):
+        for known in ("libraries", "people", *PERSONAL):
             options.pop(known, None)
         animate(inputs["image"], people=parts, output=copy, seed=recorded.seed,
                 progress=progress, control=inputs.get("control"), **options)  # fmt: skip

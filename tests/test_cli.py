@@ -288,16 +288,6 @@ def test_controls_that_are_taken(tmp_path: Path, photo: Path, speech_wav: Path) 
     assert code == 0, err
 
 
-def test_what_has_no_effect_is_said(
-    tmp_path: Path, photo: Path, still_npz: Path, face_networks: Path
-) -> None:
-    code, out, err = run("animate", photo, "-m", still_npz, "--emotion", "happy", "--speed", 2,
-                         "--size", 128, "--json")  # fmt: skip
-    assert code == 0, err
-    (note,) = json.loads(out[-1])["notes"]
-    assert note.startswith("speed, emotion: without effect")
-
-
 @pytest.mark.slow
 def test_replay_with_controls(
     tmp_path: Path, photo: Path, make_wav: MakeWav, face_networks: Path

@@ -102,3 +102,11 @@ def test_a_folder_is_continued_and_read_as_clips(tmp_path: Path) -> None:
         assert row["seconds"] == clip.seconds
     with pytest.raises(OutputError, match="seed 1"):
         list(write_synthetic(once, 20, 2, ["en", "ja"]))
+
+
+@installed
+def test_clips_of_others_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text('{"name": "anna", "seconds": 3.0}\n')
+    with pytest.raises(OutputError, match="another folder"):
+        list(write_synthetic(tmp_path, 20, 0, ["en"]))
+    assert not list(tmp_path.glob("*.npz"))

@@ -10,7 +10,6 @@ from enliven.drive import (
     KNEE,
     TURN_LIMIT,
     from_motion,
-    from_silence,
     look_from_viewer,
     retarget,
     soft_limit,
@@ -23,7 +22,6 @@ from enliven.geometry import (
     rotation_from_vector,
     vector_from_rotation,
 )
-from enliven.motion.options import SpeechOptions
 from enliven.motion.transfer import Strength
 from enliven.types import CHANNELS, INDEX, Motion, Portrait, group_slice
 
@@ -179,15 +177,6 @@ def test_a_gaze_that_was_asked_for_counts_from_the_viewer() -> None:
     assert to_viewer[0] < -0.1
     assert (moved["eyeLookOutLeft"][1], moved["eyeLookOutRight"][1] > 0.2) == (0, True)
     assert look_from_viewer(motion, portrait, np.array([], int)) is motion
-
-
-def test_whatever_is_asked_the_first_frame_is_the_photo() -> None:
-    rest = frame(gazeYaw=0.2, eyeLookOutLeft=0.2857143, mouthSmileLeft=0.8, mouthSmileRight=0.8)
-    options = SpeechOptions(gaze="camera", emotion="happy")
-    moved = from_silence(1.0, options=options)(toy_portrait(rest), seed=1)
-    close(moved.values[0], rest)
-    assert moved["gazeYaw"][10] < 0.1
-    assert moved["mouthSmileLeft"].min() > 0.7
 
 
 def test_eyes_go_no_further_than_they_can() -> None:

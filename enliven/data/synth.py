@@ -161,6 +161,8 @@ def write_synthetic(
         (folder / PERFORMANCES).mkdir(parents=True, exist_ok=True)
     rows = _rows(folder / MANIFEST)
     asked = {"seed": seed, "languages": list(languages)}
+    if rows and "seed" not in rows[0]:
+        raise OutputError(f"{folder} holds clips that were not made by this; choose another folder")
     if rows and any(rows[0].get(key) != value for key, value in asked.items()):
         raise OutputError(f"{folder} holds clips of seed {rows[0].get('seed')} and languages "
                           f"{', '.join(rows[0].get('languages', []))}; continue with these or "

@@ -12,7 +12,11 @@ import importlib.util
 import json
 import subprocess
 import sys
+import tempfile
 import unicodedata
+import wave
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,6 +35,7 @@ DEFAULT_VOICE = "en-us"
 
 PLAIN_RATE = 175  # words a minute at speed 1
 MOST_LETTERS = 50_000  # of one text, about an hour
+AROUND_SECONDS = (0.25, 0.5)  # of silence before and after a text: lips set off from rest
 CLOSURE_SECONDS = 0.09  # the longest closure before a plosive; more silence is a pause
 
 # Letters that begin with a closure of the mouth through which no sound comes.
@@ -141,6 +146,16 @@ def speak(
                                    ("liveliness", liveliness, 0.0, 1.0)):  # fmt: skip
         if not low <= value <= high:
             raise BadOption(f"{name} is {value}; choose a number from {low:g} to {high:g}")
+    samples, rate, marks = _say(text, voice, speed, pitch, liveliness)
+    block = samples[None].astype(np.float32) / np.float32(32768)
+    heard = np.concatenate([*resampled([block], rate, "mono", SPEECH_RATE)], axis=1)[0]
+    return Spoken(np.clip(heard, -1, 1), phones_of(samples, marks, rate))
+
+
+def _say(
+    text: str, voice: str, speed: float, pitch: float, liveliness: float
+) -> tuple[NDArray[np.int16], int, list[tuple[int, str]]]:
+    """Samples (N,) as espeak makes them, their rate in Hz, and its marks (sample, IPA)."""
     check_text(text)
     head, sound = _ask(
         voice=find_voice(voice), text=text.replace("\0", " "), rate=round(PLAIN_RATE * speed),
@@ -149,11 +164,29 @@ def speak(
     if not sound or not any(name for _, name in head["marks"]):
         raise BadOption(f"there is nothing to say in {text[:40]!r}; type words of the language "
                         f"of voice {voice!r}")  # fmt: skip
-    samples = np.frombuffer(sound, np.int16)
-    phones = phones_of(samples, head["marks"], head["rate"])
-    block = samples[None].astype(np.float32) / np.float32(32768)
-    heard = np.concatenate([*resampled([block], head["rate"], "mono", SPEECH_RATE)], axis=1)[0]
-    return Spoken(np.clip(heard, -1, 1), phones)
+    return np.frombuffer(sound, np.int16), head["rate"], head["marks"]
+
+
+@contextmanager
+def spoken_files(texts: Sequence[tuple[str, str] | None]) -> Iterator[list[Path | None]]:
+    """A wav file of each (text, voice), with a moment of silence around it; None of None.
+
+    They last until the context ends.  Raises as `speak`.
+    """
+    with tempfile.TemporaryDirectory(prefix="enliven-") as folder:
+        yield [said and _write_spoken(Path(folder) / f"{i}.wav", *said)
+               for i, said in enumerate(texts)]  # fmt: skip
+
+
+def _write_spoken(path: Path, text: str, voice: str) -> Path:
+    samples, rate, _ = _say(text, voice, 1.0, 0.5, 0.5)
+    before, after = (round(seconds * rate) for seconds in AROUND_SECONDS)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(np.pad(samples, (before, after)).astype("<i2").tobytes())
+    return path
 
 
 def check_text(text: str) -> None:

@@ -116,6 +116,9 @@ def speak(lib: ctypes.CDLL, request: dict[str, Any]) -> tuple[bytes, list[tuple[
             at += 1
         return 0
 
+    # breath is noise, which would else be another one each second
+    lib.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
+    lib.espeak_ng_SetRandSeed(1)
     callback = Callback(heard)
     lib.espeak_SetSynthCallback(callback)
     if lib.espeak_SetVoiceByName(request["voice"].encode()) != 0:

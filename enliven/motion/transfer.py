@@ -70,27 +70,22 @@ def transfer_expression(
     rounding = strength.mouth * sum(driver[:, INDEX[name]] for name in ROUNDED)
     kept[:, [INDEX[name] for name in SPREAD]] = np.clip(1.0 - rounding, 0, 1)[:, None]
     if felt is not None and felt.any():
-        kept *= 1.0 - already_shown(driver, felt, rest)
+        kept *= 1.0 - already_shown(felt, rest)
     scale = np.full(len(EXPRESSION), strength.face)
     scale[[INDEX[name] for name in ARTICULATION]] = strength.mouth
     scale[[INDEX[name] for name in LIDS]] = 1.0
     return (kept * rest + scale * (driver - kept * start)).clip(0, 1)
 
 
-def already_shown(
-    driver: NDArray[np.floating], felt: NDArray[np.floating], rest: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Share (T, 52) of the photo's expression (52,) that emotions (T, 6) of the driver repeat.
+def already_shown(felt: NDArray[np.floating], rest: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share (T, 52) of the photo's expression (52,) that displays of emotions (T, 6) repeat.
 
     Somebody photographed with a broad smile who is to be happy does not smile beyond all
-    measure: at intensity 1 the wider of both smiles is seen.  Only what the driver (T, 52) does
-    show counts.
+    measure: at intensity 1 the wider of both smiles is seen.
     """
     full = to_motion(prototypes())[:, group_slice("expression")]
-    share = np.zeros(driver.shape)
+    share = np.zeros((len(felt), len(EXPRESSION)))
     for intensity, display in zip(felt.T, full, strict=True):
-        for channel in np.flatnonzero((display > 0) & (rest > 0)):
-            out = np.minimum(intensity, driver[:, channel].clip(0) / display[channel])
-            part = min(1.0, display[channel] / rest[channel])
-            share[:, channel] = np.maximum(share[:, channel], out * part)
+        part = np.divide(display, rest, out=np.zeros_like(rest), where=rest > 0).clip(0, 1)
+        share = np.maximum(share, intensity[:, None] * part)
     return share
