@@ -14,7 +14,8 @@ controls   what is measured against what was asked
 joints     jumps where chunks meet, and drift over ten minutes
 cost       time on one core, delay of the first chunk, memory, size
 
---look FOLDER draws four voices on a photo and a painting as contact sheets with their waveform.
+--look FOLDER draws four voices on a photo and a painting as contact sheets with their waveform,
+and the movement of three real people beside that of two seeds of ours as curves.
 --folds: folder of networks trained without some speakers (`held_out` in their metadata); a clip of
 theirs is then spoken by the network that never met it.  --tracks: folders with clips tracked
 before; what is missing is tracked and kept in the first.
@@ -30,7 +31,7 @@ from speech_clips import GRID_VIDEOS, KNOWN_SPEAKERS, Clip, FirstVersion, Tracks
 from speech_controls import controls_table
 from speech_cost import cost_table
 from speech_lips import lips_table
-from speech_look import look, rendered_table
+from speech_look import look, look_at_curves, rendered_table
 from speech_natural import diversity_table, joints_table, natural_table
 from speech_sync import languages_table, meter_table, silence_table
 
@@ -40,6 +41,7 @@ from enliven.types import Motion
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "speech.wav"
 
+CURVES = ("v10", "v12", "v14")  # development videos shown as curves
 S1_CLIPS, S1_TRAINED = 36, 380  # of speaker s1: measured here, and evenly spaced in training
 
 
@@ -182,6 +184,7 @@ def main() -> None:
         TABLES[name](setting)
     if setting.options.look:
         look(setting.data, setting.options.look)
+        look_at_curves(setting.options.look, setting.videos(*CURVES), setting.speak)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from speech_clips import Clip, generate, lips_of, rest_aperture
+from speech_natural import brow_raise
 
 from enliven.drive import retarget
 from enliven.face.portrait import load_portrait
@@ -15,6 +16,8 @@ from enliven.media.audio import read_speech
 from enliven.media.image import write_png
 from enliven.media.video import read_frames
 from enliven.metrics.lips import correlation, lip_measures
+from enliven.metrics.motion import head_degrees
+from enliven.metrics.sync import hear
 from enliven.motion.audio import SAMPLE_RATE
 from enliven.render.renderer import RenderOptions, framed, render
 from enliven.types import CHANNELS, MOTION_FPS, Motion, Portrait
@@ -27,7 +30,9 @@ COLUMNS, ROWS, TILE = 8, 3, 180  # of pictures, and their width in px
 SECONDS = 4.8  # from START on: a picture every fifth frame
 START = 0.2
 WAVE_HEIGHT = 70
-LONGEST, DRAWN = 6.0, 400  # seconds of each clip that are drawn, and px
+COLOURS = ((150, 175, 225), (200, 60, 0), (0, 120, 60))
+CURVE_SECONDS = 15.0
+LONGEST, DRAWN = 4.0, 400  # seconds of each clip that are drawn, and px
 WIDE_OPEN = 0.25  # aperture at the top of the curve, IOD
 SIZE = 768  # px of head and shoulders as drawn
 
@@ -85,6 +90,50 @@ def sheet(portrait: Portrait, samples: NDArray, seed: int) -> Picture:
         shown = slice(start, start + COLUMNS)
         rows += [np.hstack(pictures[shown]), waveform(samples, opening, times[shown])]
     return np.vstack(rows)
+
+
+def curves(samples: NDArray, lips: NDArray, motion: Motion, seconds: float) -> Picture:
+    """Movement over the sound: loudness and lips, brows and lids, head, gaze, a strip each."""
+    frames = min(len(motion), round(seconds * MOTION_FPS))
+    head, gaze = head_degrees(motion.group("head")), np.degrees(motion.group("gaze"))
+    lids = 0.5 * (motion["eyeBlinkLeft"] + motion["eyeBlinkRight"])
+    loud = (np.maximum(hear(samples, len(motion))[1], -50) + 50) / 50
+    around = head - np.median(head, 0)
+    looks = gaze - np.median(gaze, 0)
+    strips = (
+        ("loudness, lips", ((loud, 1.0), (lips, 4.0)), 0.0),
+        ("brows, lids", ((brow_raise(motion), 1.0), (lids, 1.0)), 0.0),
+        ("yaw pitch roll", tuple((around[:, k], 1 / 24) for k in range(3)), 0.5),
+        ("gaze yaw pitch", tuple((looks[:, k], 1 / 40) for k in range(2)), 0.5),
+    )
+    width, height = COLUMNS * TILE, 90
+    x = np.linspace(0, width - 1, round(seconds * MOTION_FPS))[:frames]
+    picture = np.full((height * len(strips), width, 3), 255, np.uint8)
+    for row, (title, lines, middle) in enumerate(strips):
+        for (curve, scale), colour in zip(lines, COLOURS, strict=False):
+            up = np.clip(curve[:frames] * scale + middle, 0, 1) * (height - 4)
+            points = np.stack([x, (row + 1) * height - 2 - up], 1).round().astype(np.int32)
+            cv2.polylines(picture, [points], False, colour, 1, cv2.LINE_AA)
+        picture[(row + 1) * height - 1] = 200
+        place = (4, row * height + 12)
+        cv2.putText(picture, title, place, cv2.FONT_HERSHEY_SIMPLEX, 0.35, (90,) * 3)
+    return picture
+
+
+def look_at_curves(folder: Path, clips: list[Clip], speaker: Callable[[Clip, int], Motion]) -> None:
+    """The same voices by the real people and by two seeds of ours; strips of 12 degrees up and
+    down for the head, 20 for the gaze."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for clip in clips:
+        real = Motion(clip.values)
+        parts = [curves(clip.samples, clip.lips.aperture, real, CURVE_SECONDS)]
+        for seed in (0, 1):
+            ours = speaker(clip, seed)
+            opening = lips_of(ours).aperture - rest_aperture()
+            parts.append(curves(clip.samples, opening, ours, CURVE_SECONDS))
+        between = np.full((8, COLUMNS * TILE, 3), 60, np.uint8)
+        rows = [row for part in parts for row in (part, between)][:-1]
+        print(write_png(folder / f"curves--{clip.name}.png", np.vstack(rows), overwrite=True))
 
 
 def rendered_table(clips: list[tuple[Path, Clip]], speaker: Callable[[Clip, int], Motion]) -> None:

@@ -23,7 +23,7 @@ from enliven.metrics.motion import (
 )
 from enliven.metrics.sync import hear
 from enliven.motion.prosody import pitch_hz, smooth
-from enliven.types import MOTION_FPS, Motion
+from enliven.types import EXPRESSION, MOTION_FPS, Motion
 
 Array = NDArray[np.floating]
 
@@ -149,6 +149,11 @@ def diversity_table(clips: list[Clip], seeds: int) -> None:
           f"{np.median(opening):.2f} of its deviation")  # fmt: skip
 
 
+def channels(motion: Motion, *starts: str) -> Array:
+    """Expression channels (T, n) whose names begin so."""
+    return np.stack([motion[name] for name in EXPRESSION if name.startswith(starts)], 1)
+
+
 def joints_table(samples: Array, seconds: float) -> None:
     """Change of velocity where chunks meet, and minutes one and last of a long speech."""
     frames = round(seconds * MOTION_FPS)
@@ -157,21 +162,22 @@ def joints_table(samples: Array, seconds: float) -> None:
     parts = {
         "head": head_degrees(motion.group("head")),
         "head place": motion.group("translation"),
-        "lips": motion.group("expression")[:, 22:50],
-        "brows": motion.group("expression")[:, :5],
+        "lips": channels(motion, "jaw", "mouth"),
+        "brows": channels(motion, "brow"),
         "body": motion.group("body"),
     }
     print(f"{seconds / 60:g} minutes; change of velocity at joints (every {CHUNK} frames) over "
           "inside, beside\nthat at the 24 places that are no joints; first and last minute\n"
-          f"{'part':12s} joints  elsewhere 5-95%   first: mean (deviation)    "
+          f"{'part':12s} joints  elsewhere 5-95%  worst at   first: mean (deviation)    "
           "last: mean (deviation)")  # fmt: skip
     minute = round(60 * MOTION_FPS)
     for name, curve in parts.items():
-        other = [joint_jump(curve, CHUNK, offset) for offset in range(1, CHUNK)]
-        low, high = np.nanpercentile(other, [5, 95])
+        places = [joint_jump(curve, CHUNK, offset) for offset in range(CHUNK)]
+        low, high = np.nanpercentile(places[1:], [5, 95])
+        worst = int(np.nanargmax(places))
         a, b = curve[:minute], curve[-minute:]
-        print(f"{name:12s} {joint_jump(curve, CHUNK):6.3f}  {low:.3f} - {high:.3f}    "
-              f"{np.round(a.mean(0)[:3], 3)!s:26s} ({a.std(0).mean():.3f})   "
+        print(f"{name:12s} {places[0]:6.3f}  {low:.3f} - {high:.3f}    {worst:2d}: "
+              f"{places[worst]:.3f} {np.round(a.mean(0)[:3], 3)!s:26s} ({a.std(0).mean():.3f})   "
               f"{np.round(b.mean(0)[:3], 3)!s} ({b.std(0).mean():.3f})")  # fmt: skip
     turned = parts["head"]
     means = turned[: len(turned) // minute * minute].reshape(-1, minute, 3).mean(1)
