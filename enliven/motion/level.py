@@ -54,6 +54,7 @@ RELEASE_DB = 1.0  # a second of voice; the level follows a quieter voice so slow
 NOISE_RELEASE_DB = 20.0  # a second; a loud noise is forgotten so fast
 SPECTRUM_PRIOR = 50.0  # frames of speech that the prior counts as
 SPECTRUM_MEMORY = 3000.0  # frames of speech after which older ones fade
+NOISE_WEIGHT = 0.2  # of what does not stand out from the background, against speech
 PITCH_STEP = 0.5  # semitones
 PITCH_PRIOR = 10.0  # voiced frames that the prior counts as
 PITCH_MEMORY = 500.0  # voiced frames after which older ones fade
@@ -155,14 +156,15 @@ class Running:
         self._sum -= self._weight * (self.level_db - before) * np.log(10) / 10
 
         self._speech_until = VOICE_SECONDS if voiced else self._speech_until - BLOCK_SECONDS
-        if above or self._speech_until > 0:
-            level = self.power
-            weight = speech_weight(relative_db(total, level)).astype(np.float64)
-            self._sum += weight @ relative_log(bands, level)
-            self._weight += float(weight.sum())
-            fade = min(1.0, SPECTRUM_MEMORY / max(self._weight, 1e-9))
-            self._sum *= fade
-            self._weight *= fade
+        level = self.power
+        weight = speech_weight(relative_db(total, level)).astype(np.float64)
+        if not (above or self._speech_until > 0):
+            weight *= NOISE_WEIGHT
+        self._sum += weight @ relative_log(bands, level)
+        self._weight += float(weight.sum())
+        fade = min(1.0, SPECTRUM_MEMORY / max(self._weight, 1e-9))
+        self._sum *= fade
+        self._weight *= fade
         if voiced:
             self._pitches[np.abs(self._notes - 12 * np.log2(hz)).argmin()] += 1
             self._pitches *= min(1.0, PITCH_MEMORY / float(self._pitches.sum()))
