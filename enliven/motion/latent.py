@@ -4,6 +4,10 @@ Lower-face controls (`motion.controls`), the upper face as pairs of both sides, 
 Blinks, glances and breaths are events, not curves; `motion.behaviour` adds them afterwards, and
 what tells the sides of a face apart.
 
+Head and upper face are generated LEAD frames ahead of the motion and follow softly: the motion
+is a moving mean of them.  The grain that a sampler leaves from frame to frame would shake a head;
+lips are quick and are taken as they come.
+
 Legend: T motion frames at 25 Hz, D latent columns.
 """
 
@@ -28,6 +32,13 @@ _CONTROL_UNIT, _BROW_UNIT, _TURN_UNIT, _SHIFT_UNIT = 0.12, 0.15, 0.06, 0.03
 UNITS: Array = np.array(
     [_CONTROL_UNIT] * len(CONTROLS) + [_BROW_UNIT] * len(UPPER) + [_TURN_UNIT] * 3
     + [_SHIFT_UNIT] * 3, np.float32)  # fmt: skip
+
+SLOW = [COLUMN[name] for name in UPPER + HEAD]
+LEAD = 3  # frames that slow columns are ahead
+_SOFT = 1.3  # deviation of the mean, frames
+_WEIGHTS = np.exp(-0.5 * (np.arange(-LEAD, LEAD + 1) / _SOFT) ** 2)
+MEAN: Array = (_WEIGHTS / _WEIGHTS.sum()).astype(np.float32)
+_SHARPER = 2  # Van Cittert's iterations, which keep nods up to 3 Hz as large as they are
 
 # The regions of a face whose strength is set by itself.
 REGIONS: Mapping[str, tuple[str, ...]] = {"mouth": CONTROLS, "brows": UPPER[:3],
@@ -58,3 +69,32 @@ def to_latent(values: NDArray) -> Array:
     """Motion values (T, C) away from rest -> latent (T, D) in UNITS, the mean of both sides."""
     matrix = latent_matrix()
     return np.asarray(values @ (matrix / matrix.sum(1, keepdims=True)).T / UNITS, np.float32)
+
+
+def led(latent: NDArray) -> Array:
+    """What to generate for a performance (T, D): slow columns ahead, and crisper (T, D).
+
+    `following` undoes it for all that is slower than about 3 Hz.
+    """
+    slow = np.asarray(latent, np.float64)[:, SLOW]
+    crisp = slow.copy()
+    for _ in range(_SHARPER):
+        padded = np.pad(crisp, ((LEAD, LEAD), (0, 0)), mode="edge")
+        soft = np.stack([np.convolve(column, MEAN, "valid") for column in padded.T], 1)
+        crisp += slow - soft
+    made = np.array(latent, np.float32)
+    made[:, SLOW] = np.concatenate([crisp[LEAD:], np.repeat(crisp[-1:], LEAD, 0)])[: len(made)]
+    return made
+
+
+def following(generated: NDArray) -> Array:
+    """The performance (T, D) of generated numbers (2 LEAD + T, D), the first of which came before.
+
+    Frame i is the mean of slow columns from 2 LEAD frames before it to itself: nothing later is
+    needed.
+    """
+    count = len(generated) - 2 * LEAD
+    made = np.array(generated[2 * LEAD :], np.float32)
+    parts = [MEAN[2 * LEAD - k] * generated[k : k + count, SLOW] for k in range(2 * LEAD + 1)]
+    made[:, SLOW] = np.sum(parts, 0)
+    return made

@@ -15,7 +15,7 @@ from torch.nn import functional
 from enliven.motion.audio import FEATURES
 from enliven.motion.controls import CONTROLS
 
-DILATIONS = (1, 2, 4, 2, 1)
+DILATIONS = (1, 2, 2, 1)
 CLOSED = 0.012  # aperture up to which lips count as closed, IOD
 SHARPNESS = 20.0  # of the bend at 0 of the output
 STRIDE = 4  # feature frames per motion frame
