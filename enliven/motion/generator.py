@@ -1,8 +1,9 @@
 """Speech to motion: what a face does while a voice speaks.
 
 `Generator.generate` gives a Motion at 25 fps relative to a face at rest.  The lower face comes
-from a small temporal convolution (enliven/models/speech.onnx, trained by enliven.train.speech)
-on the features of `motion.audio`; lids, brows, gaze, head and breathing from `motion.behaviour`.
+from a small temporal convolution (enliven/models/articulation.onnx, trained by
+enliven.train.articulation) on the features of `motion.audio`; lids, brows, gaze, head and
+breathing from `motion.behaviour`.
 
 Frame i is at i / 25 s of the sound: the network sees as far ahead as back, so lips neither lead
 nor lag.  Long sounds are computed in pieces that overlap by what the network sees, which makes
@@ -40,9 +41,9 @@ HANG = 0.24  # seconds after it in which they come to rest
 
 @cache
 def _session() -> onnxruntime.InferenceSession:
-    file = files("enliven.models").joinpath("speech.onnx")
+    file = files("enliven.models").joinpath("articulation.onnx")
     if not file.is_file():
-        raise ModelUnavailable("enliven/models/speech.onnx is missing; install enliven again")
+        raise ModelUnavailable("enliven/models/articulation.onnx is missing; install enliven again")
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 2
     settings.log_severity_level = 3
@@ -60,7 +61,7 @@ class Generator:
         names = tuple(stored["controls"].split())
         if names != CONTROLS:
             raise ModelUnavailable(
-                "enliven/models/speech.onnx drives other controls than this version knows; "
+                "enliven/models/articulation.onnx drives other controls than this version knows; "
                 "install enliven again"
             )
         self._reach = int(stored["reach"])  # feature frames seen on either side

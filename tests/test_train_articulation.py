@@ -12,8 +12,8 @@ from enliven.face.head import load_head  # noqa: E402
 from enliven.metrics.lips import measure_shape  # noqa: E402
 from enliven.motion.audio import FEATURES, MEL_BANDS, SAMPLE_RATE  # noqa: E402
 from enliven.motion.controls import CONTROLS, control_matrix  # noqa: E402
-from enliven.train.speech import SCALES, Config, Member, train  # noqa: E402
-from enliven.train.speech_data import (  # noqa: E402
+from enliven.train.articulation import SCALES, Config, Member, train  # noqa: E402
+from enliven.train.articulation_data import (  # noqa: E402
     MEASURES,
     Clip,
     batches,
@@ -24,8 +24,8 @@ from enliven.train.speech_data import (  # noqa: E402
     resting_frames,
     silent_example,
 )
-from enliven.train.speech_net import REACH, STRIDE, Sizes, SpeechNet, speech_loss  # noqa: E402
-from enliven.train.speech_onnx import to_onnx  # noqa: E402
+from enliven.train.articulation_net import REACH, STRIDE, ArticulationNet, Sizes, articulation_loss  # noqa: E402
+from enliven.train.articulation_onnx import to_onnx  # noqa: E402
 
 
 def clip(name: str = "c", speaker: str = "s", seconds: float = 3.0, seed: int = 0) -> Clip:
@@ -76,7 +76,7 @@ def test_loss_is_least_at_the_truth() -> None:
 
     def loss(controls: torch.Tensor) -> float:
         output = torch.cat([controls, logit], 1)
-        return float(speech_loss(output, fitted, shape, basis, measure, torch.tensor(SCALES)))
+        return float(articulation_loss(output, fitted, shape, basis, measure, torch.tensor(SCALES)))
 
     assert loss(fitted) == pytest.approx(0.0, abs=5e-3)
     assert loss(0.5 * fitted) > loss(0.9 * fitted) > loss(fitted)
@@ -85,7 +85,7 @@ def test_loss_is_least_at_the_truth() -> None:
 
 def test_network_sees_its_reach_and_no_further() -> None:
     torch.manual_seed(0)
-    net = SpeechNet(Sizes(width=16)).eval()
+    net = ArticulationNet(Sizes(width=16)).eval()
     frames = 9
     heard = torch.randn(1, FEATURES, 2 * REACH + STRIDE * (frames - 1) + 1)
     plain = net(heard)
@@ -101,8 +101,8 @@ def test_network_sees_its_reach_and_no_further() -> None:
 
 def test_onnx_equals_the_mean_of_the_networks(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    members = [SpeechNet(Sizes(width=24)).eval() for _ in range(2)]
-    file = tmp_path / "speech.onnx"
+    members = [ArticulationNet(Sizes(width=24)).eval() for _ in range(2)]
+    file = tmp_path / "articulation.onnx"
     file.write_bytes(to_onnx(members, {"a": "b"}).SerializeToString())
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     heard = np.random.default_rng(0).standard_normal((1, FEATURES, 2 * REACH + 41))

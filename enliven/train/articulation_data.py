@@ -2,8 +2,8 @@
 
 P lip coordinates, K controls, T motion frames at 25 Hz, N sound samples at 16 kHz.
 
-`prepare` turns a folder of clips (one sub-folder a speaker) into small arrays, once;
-`batches` draws from them with varied voices, rooms, microphones and noise.
+`lip_clips` reads an archive of clips; `batches` draws from them with varied voices, rooms,
+microphones and noise.
 """
 
 import zlib
@@ -14,28 +14,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from enliven.face.head import LIP_RINGS_LOWER, LIP_RINGS_UPPER, fit_motion, load_head, mirror_points
-from enliven.face.track import track_video
-from enliven.media.audio import read_speech
+from enliven.data.dataset import iterate_clips
+from enliven.face.head import LIP_RINGS_LOWER, LIP_RINGS_UPPER, load_head, mirror_points
 from enliven.metrics.lips import (
     CHIN,
     INNER_GAPS,
     MIDDLE_OF_LIPS,
     MOUTH_CORNERS,
     OUTER_GAPS,
-    head_shape,
 )
 from enliven.motion.audio import FEATURES, MEL_BANDS, SAMPLE_RATE, analyse, features
 from enliven.motion.controls import CONTROLS, control_matrix, controls_of
-from enliven.train.speech_net import REACH, STRIDE
-from enliven.types import MOTION_FPS
+from enliven.train.articulation_net import REACH, STRIDE
+from enliven.types import MOTION_FPS, group_slice
 
 Array = NDArray[np.float32]
 
 POINTS = tuple(sorted({p for ring in LIP_RINGS_UPPER + LIP_RINGS_LOWER for p in ring}
                       | {CHIN, 148, 377, 200, 199, 175, 18, 2, 164, 205, 425}))  # fmt: skip
 MEASURES = ("aperture", "height", "width", "protrusion", "chin")
-VIDEO = {".mp4", ".mpg", ".mov", ".mkv", ".webm", ".avi"}
 SHARE = 0.5  # power of its number of clips by which a speaker is drawn
 TYPICAL_SPREAD = 0.05  # deviation of the aperture in speech, IOD; speakers are scaled to it
 
@@ -107,25 +104,16 @@ def relative_targets(
             np.maximum(controls - np.median(controls[resting], 0), 0))  # fmt: skip
 
 
-def prepare(data: Path, cache: Path) -> list[Clip]:
-    """Track every clip under `data`/<speaker>/, once; later calls read `cache`."""
+def lip_clips(folder: Path) -> list[Clip]:
+    """The lips of every clip of an archive (see `data.dataset`) whose face was never lost."""
     clips = []
-    cache.mkdir(parents=True, exist_ok=True)
-    for path in sorted(p for p in data.glob("*/*") if p.suffix.lower() in VIDEO):
-        stored = cache / f"{path.parent.name}--{path.stem}.npz"
-        if not stored.exists():
-            speech, track = read_speech(path), track_video(path)
-            shapes = head_shape(np.where(track.valid[:, None, None], track.landmarks, np.nan))
-            if not np.isfinite(shapes).all() or abs(track.fps - MOTION_FPS) > 0.01:
-                continue
-            targets = relative_targets(
-                shapes, fit_motion(track).group("expression"), analyse(speech.samples).energy_db
-            )
-            samples = np.round(np.clip(speech.samples, -1, 1) * 32767).astype(np.int16)
-            np.savez(stored, samples=samples, shape=targets[0], controls=targets[1])
-        with np.load(stored) as arrays:
-            clips.append(Clip(path.stem, path.parent.name, arrays["samples"], arrays["shape"],
-                              arrays["controls"]))  # fmt: skip
+    for talking in iterate_clips(folder):
+        if not talking.valid.all():
+            continue
+        energy_db = analyse(talking.sound()).energy_db
+        expression = talking.values[:, group_slice("expression")]
+        shape, controls = relative_targets(talking.shapes(), expression, energy_db)
+        clips.append(Clip(talking.name, talking.speaker, talking.samples, shape, controls))
     return level_speakers(clips)
 
 

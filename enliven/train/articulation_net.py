@@ -55,7 +55,7 @@ class Block(nn.Module):
         return kept + self.drop(self.out(functional.silu(self.mix(self.norm(x)))))
 
 
-class SpeechNet(nn.Module):
+class ArticulationNet(nn.Module):
     """(B, FEATURES, 2 * REACH + STRIDE * (T - 1) + 1) -> (B, K + 1, T).
 
     The last output is the logit of closed lips, the others are the controls.
@@ -90,7 +90,7 @@ class SpeechNet(nn.Module):
         return torch.cat([functional.softplus(x[:, :-1], SHARPNESS), x[:, -1:]], 1)
 
 
-def speech_loss(
+def articulation_loss(
     output: Tensor, fitted: Tensor, shape: Tensor, basis: Tensor, measure: Tensor, scale: Tensor
 ) -> Tensor:
     """How far predicted controls are from a real clip, in what is seen and in the controls.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from enliven.motion.audio import FEATURES
 from enliven.motion.controls import CONTROLS
-from enliven.train.speech_net import SHARPNESS, Norm, SpeechNet
+from enliven.train.articulation_net import SHARPNESS, ArticulationNet, Norm
 
 
 class Graph:
@@ -57,8 +57,8 @@ class Graph:
         ends = [self.constant(np.array([value], np.int64)) for value in (start, stop, axis)]
         return self.node("Slice", [x, *ends])
 
-    def network(self, x: str, net: SpeechNet) -> tuple[str, str]:
-        """Controls and probability of closed lips, as `SpeechNet.forward`."""
+    def network(self, x: str, net: ArticulationNet) -> tuple[str, str]:
+        """Controls and probability of closed lips, as `ArticulationNet.forward`."""
         for convolution, layer in zip(net.hear[:2], net.norms, strict=True):
             x = self.norm(self.silu(self.conv(x, convolution)), layer)
         x = self.silu(self.conv(x, net.hear[2]))
@@ -72,7 +72,7 @@ class Graph:
         return self.node("Div", [bent, sharp]), closed
 
 
-def to_onnx(members: Sequence[SpeechNet], settings: dict[str, str]) -> onnx.ModelProto:
+def to_onnx(members: Sequence[ArticulationNet], settings: dict[str, str]) -> onnx.ModelProto:
     """One graph that averages the networks: "features" (1, FEATURES, F) -> "controls" (1, K, T)
     and "closed" (1, 1, T), the probability that the lips are closed.
     """
@@ -86,7 +86,7 @@ def to_onnx(members: Sequence[SpeechNet], settings: dict[str, str]) -> onnx.Mode
 
     made = helper.make_graph(
         graph.nodes,
-        "speech",
+        "articulation",
         [signature("features", FEATURES, "F")],
         [signature("controls", len(CONTROLS), "T"), signature("closed", 1, "T")],
         graph.weights,

@@ -1,10 +1,10 @@
-"""Train the speech-to-motion network on talking clips.
+"""Train the articulation network: what a voice does to the lips, from talking clips.
 
-    python -m enliven.train.speech --data CLIPS --out RUN            # train; resumes a stopped run
-    python -m enliven.train.speech --data CLIPS --out RUN --export enliven/models/speech.onnx
+    python -m enliven.train.articulation --data CLIPS --out RUN     # train; resumes a stopped run
+    python -m enliven.train.articulation --data CLIPS --out RUN --export articulation.onnx
 
-CLIPS holds one folder a speaker with video clips in it.  RUN keeps the tracked clips, the
-features, the checkpoints and, with --hold-out, the figures on speakers never trained on.
+CLIPS is what `enliven data prepare` makes of talking videos.  RUN keeps the features, the
+checkpoints and, with --hold-out, the figures on speakers never trained on.
 Everything follows from the seed; a resumed run equals one that was never stopped.
 """
 
@@ -22,20 +22,20 @@ import torch
 from enliven.metrics.lips import correlation
 from enliven.motion.audio import MEL_BANDS
 from enliven.motion.controls import CONTROLS
-from enliven.train.speech_data import (
+from enliven.train.articulation_data import (
     MEASURES,
     Clip,
     Example,
     batches,
     example,
     lip_basis,
+    lip_clips,
     measure_matrix,
-    prepare,
     seed_of,
     silent_example,
 )
-from enliven.train.speech_net import REACH, Sizes, SpeechNet, speech_loss
-from enliven.train.speech_onnx import to_onnx
+from enliven.train.articulation_net import REACH, ArticulationNet, Sizes, articulation_loss
+from enliven.train.articulation_onnx import to_onnx
 
 SAVE_EVERY = 50  # steps
 SCALES = (0.05, 0.05, 0.02, 0.008, 0.025)  # typical deviation of each of MEASURES, IOD
@@ -58,8 +58,7 @@ MEMBERS = (
     Member(width=64, steps=300, hide=1.0, drop=0.5),
     Member(width=64, steps=300, hide=1.0, drop=0.5),
     Member(width=64, steps=600, hide=0.5, drop=0.3),
-    Member(width=128, steps=900, hide=0.2, drop=0.3),
-    Member(width=128, steps=900, hide=0.2, drop=0.3),
+    Member(width=128, steps=700, hide=0.2, drop=0.3),
 )
 
 
@@ -97,7 +96,7 @@ def train(
     number: int,
     checkpoint: Path,
     stop: int | None = None,
-) -> SpeechNet:
+) -> ArticulationNet:
     """One member of the ensemble; continues from `checkpoint` where that exists.
 
     stop: step to stop at, as if interrupted there.
@@ -105,7 +104,7 @@ def train(
     member = config.members[number]
     seed = seed_of(config.seed, number)
     torch.manual_seed(seed)
-    net = SpeechNet(Sizes(member.width, member.drop))
+    net = ArticulationNet(Sizes(member.width, member.drop))
     optimizer = torch.optim.AdamW(net.parameters(), config.rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.rate, total_steps=member.steps, pct_start=0.1
@@ -129,7 +128,7 @@ def train(
         heard, controls, shape = (torch.from_numpy(np.ascontiguousarray(x)) for x in next(source))
         if step < done:  # the same batches as in a run that was never stopped
             continue
-        loss = speech_loss(net(heard), controls, shape, basis, measure, scale)
+        loss = articulation_loss(net(heard), controls, shape, basis, measure, scale)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -152,14 +151,16 @@ def train(
     return net.eval()
 
 
-def predict(members: Sequence[SpeechNet], item: Example) -> np.ndarray:
+def predict(members: Sequence[ArticulationNet], item: Example) -> np.ndarray:
     """Controls (T, K), the mean of the members."""
     heard = torch.from_numpy(item.features.astype(np.float32).T[None])
     with torch.no_grad():
         return torch.stack([net(heard)[0, :-1] for net in members]).mean(0).T.numpy()
 
 
-def evaluate(members: Sequence[SpeechNet], examples: Sequence[Example]) -> dict[str, np.ndarray]:
+def evaluate(
+    members: Sequence[ArticulationNet], examples: Sequence[Example]
+) -> dict[str, np.ndarray]:
     """Correlation of each of MEASURES with the real clip, for each example by name."""
     basis, measure = lip_basis(), measure_matrix()
     rows = {}
@@ -173,9 +174,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of one folder a speaker")
+    parser.add_argument("--data", type=Path, required=True, help="folder of prepared clips")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--clips", type=Path, help="tracked clips of an earlier run")
     parser.add_argument("--hold-out", default="", help="speakers or speaker/clip, to test on")
     parser.add_argument("--export", type=Path, help="write the trained networks to this .onnx")
     parser.add_argument("--threads", type=int, default=2)
@@ -185,7 +185,7 @@ def main() -> None:
     config = Config(seed=options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
 
-    clips = prepare(options.data, options.clips or options.out / "clips")
+    clips = lip_clips(options.data)
     held = set(options.hold_out.split(","))
     tested = [c for c in clips if held & {c.speaker, f"{c.speaker}/{c.name}"}]
     trained = [c for c in clips if not held & {c.speaker, f"{c.speaker}/{c.name}"}]

@@ -1,0 +1,95 @@
+"""The performer: noise to motion, chunk after chunk, led by what is heard.
+
+A flow-matching transformer (enliven/models/performer.onnx, trained by `enliven train
+recipes.speech`) draws CHUNK frames at once, given the BEFORE frames before them.  It is a policy
+with exact probabilities: `velocity` is all that `enliven.flow` needs of it.
+
+Legend: B batch, N = BEFORE + CHUNK frames, D latent columns.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from enliven.errors import BadOption, ModelUnavailable
+from enliven.flow import Velocity, sample, schedule
+from enliven.motion.chunks import BEFORE, CHUNK, CONDITIONS, HEARD
+from enliven.motion.latent import LATENT, REGIONS, region_columns
+
+Array = NDArray[np.float32]
+
+FRAMES = BEFORE + CHUNK
+GIVEN = (np.arange(FRAMES) < BEFORE)[:, None]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How motion is drawn.  Raises BadOption.
+
+    steps: of the solver, 1 to 64.  shift: of the schedule (`flow.schedule`).
+    temperature: deviation of the first noise by region, 0 to 1.  Lips follow the sound, so little
+        is left to chance; at 1 they would be as uncertain as the sound leaves them.
+    guidance: by how much what is asked for in "speech" and "emotion" is amplified
+        (classifier-free guidance, Ho and Salimans, arXiv 2207.12598); 1 as learned.
+    """
+
+    steps: int = 6
+    shift: float = 1.0
+    temperature: Mapping[str, float] = field(
+        default_factory=lambda: {"mouth": 0.2, "brows": 0.9, "eyes": 0.9, "head": 0.9}
+    )
+    speech_guidance: float = 1.0
+    emotion_guidance: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= 64:
+            raise BadOption(f"steps is {self.steps}; choose 1 to 64, 4 to 8 are enough")
+        if set(self.temperature) != set(REGIONS):
+            raise BadOption(f"temperature names {sorted(self.temperature)}; give one for each of "
+                            f"{', '.join(REGIONS)}")  # fmt: skip
+
+    @property
+    def deviations(self) -> Array:
+        """Of the first noise, (D,)."""
+        scale = np.ones(len(LATENT), np.float32)
+        for region, value in self.temperature.items():
+            scale[region_columns(region)] = value
+        return scale
+
+
+@final
+class Performer:
+    """The network.  Raises ModelUnavailable for a model of another version."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        widths = {value.name: value.shape[2] for value in session.get_inputs()}
+        if widths != {"x": len(LATENT), "t": 1, "heard": HEARD, "asked": CONDITIONS}:
+            raise ModelUnavailable(
+                "enliven/models/performer.onnx does not fit this version of the program; "
+                "install enliven again"
+            )
+
+    def velocity(self, heard: NDArray, asked: NDArray) -> Velocity:
+        """Velocity of windows under heard (B, N, HEARD) and asked (B, N, CONDITIONS)."""
+        bound = {"heard": np.asarray(heard, np.float32), "asked": np.asarray(asked, np.float32)}
+
+        def at(x: NDArray, t: NDArray) -> Array:
+            time = np.asarray(t, np.float32)[:, None, None]
+            fed = bound | {"x": np.asarray(x, np.float32), "t": time}
+            return np.asarray(self._session.run(["velocity"], fed)[0])
+
+        return at
+
+    def draw(self, before: NDArray, velocity: Velocity, rng: np.random.Generator,
+             sampling: Sampling = Sampling()) -> Array:  # fmt: skip
+        """The next chunk (CHUNK, D) after the numbers before (BEFORE, D)."""
+        noise = rng.standard_normal((FRAMES, len(LATENT))) * sampling.deviations
+        start = np.where(GIVEN, np.concatenate([before, noise[BEFORE:]]), noise)
+        times = schedule(sampling.steps, sampling.shift)
+        made = sample(velocity, start[None].astype(np.float32), times, given=GIVEN)
+        return np.asarray(made[0, BEFORE:], np.float32)
