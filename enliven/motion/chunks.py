@@ -35,7 +35,7 @@ HEARD = len(CONTROLS) + 1 + len(PHONE_GROUPS) + VOICE
 # (the speed layers of EMO, arXiv 2402.17485).
 BUCKETS = ((1.0, 1.5), (2.5, 2.0), (5.0, 3.0), (8.0, 4.0), (12.0, 5.0), (17.0, 6.0), (24.0, 9.0),
            (35.0, 14.0))  # fmt: skip
-NATURAL_SPEED = 10.0  # degrees a second, the speed 1
+NATURAL_SPEED = 11.0  # degrees a second, the speed 1
 STYLE = 16  # numbers of a style or text embedding
 PARTS = {"speech": 0, "speed": 1, "emotion": 2, "style": 3}  # what may be left out
 CONDITIONS = len(BUCKETS) + len(REGIONS) + len(EMOTIONS) + STYLE + len(PARTS)

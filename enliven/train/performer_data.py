@@ -1,0 +1,192 @@
+"""What the performer learns from: speech heard by the articulation network, and performances.
+
+Legend: T motion frames at 25 Hz, D latent columns, H numbers heard, K lip controls.
+
+Lips are real (clips of people talking) or the articulation network's own (synthetic speech,
+other languages).  Real ones are heard by a network that never heard their speaker: how far it
+is off is then what it will be for a new voice, and the performer learns how lips vary around it.
+Everything else is `data.perform`'s, drawn anew for every performance.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enliven.data.augment import Augmentation, augment
+from enliven.data.perform import Label, perform, random_label
+from enliven.motion.audio import SAMPLE_RATE, analyse, features, scores_of
+from enliven.motion.chunks import (
+    BEFORE,
+    CHUNK,
+    HEARD,
+    STRIDE,
+    conditions,
+    heard_numbers,
+    phone_groups,
+)
+from enliven.motion.controls import CONTROLS
+from enliven.motion.generator import speech_activity
+from enliven.motion.latent import LATENT, REGIONS, led
+from enliven.motion.prosody import Prosody, prosody
+from enliven.train.articulation_data import Clip, noise
+from enliven.types import MOTION_FPS
+
+Array = NDArray[np.float32]
+# Feature rows (F, FEATURES) with `reach` before and after -> controls (T, K) and closed (T,)
+Articulation = Callable[[NDArray], tuple[Array, Array]]
+
+SECONDS = 11.0  # of a piece, about
+PAUSE = (0.15, 1.2)  # seconds between sentences of one piece
+LEFT_OUT = 0.1  # share of windows without each of speech, speed and emotion, for guidance
+SHAKEN = 0.15  # largest deviation of noise on given frames: what came before is never perfect
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some ten seconds of somebody speaking.
+
+    heard: (BEFORE + T, HEARD), with silence before.  lips: (T, K) control values.
+    voice: of the T frames.
+    """
+
+    heard: NDArray[np.float16]
+    lips: Array
+    voice: Prosody
+
+
+@dataclass(frozen=True)
+class Performed:
+    """A piece and one way to perform it: latent (BEFORE + T, D) as generated, and its label."""
+
+    heard: NDArray[np.float16]
+    latent: NDArray[np.float16]
+    label: Label
+
+
+def listen(samples: NDArray, frames: int, articulation: Articulation, reach: int
+           ) -> tuple[Array, Array, Prosody]:  # fmt: skip
+    """What is heard (T, HEARD), the lips it suggests (T, K), and the voice, of whole samples."""
+    total = 2 * reach + STRIDE * (frames - 1) + 1
+    sound = analyse(samples, reach, total + STRIDE)
+    rows = features(sound)
+    energy_db = sound.energy_db[reach : reach + STRIDE * (frames - 1) + 1]
+    voice = prosody(samples, energy_db, speech_activity(energy_db))
+    controls, closed = articulation(rows[:total])
+    groups = phone_groups(scores_of(rows[reach : reach + STRIDE * frames]))
+    return heard_numbers(controls, closed, groups, voice), controls, voice
+
+
+def joined(clips: Sequence[Clip], rng: np.random.Generator) -> tuple[Array, Array]:
+    """Samples (N,) and lips (T, K) of clips one after the other, with pauses between."""
+    sounds: list[NDArray] = []
+    lips: list[NDArray] = []
+    for clip in clips:
+        rest = int(rng.uniform(*PAUSE) * MOTION_FPS)
+        count = min(len(clip.controls), len(clip.samples) * 25 // SAMPLE_RATE)
+        length = count * SAMPLE_RATE // 25
+        level = 1e-3 * rng.uniform(0.1, 1)
+        hush = level * rng.standard_normal(rest * SAMPLE_RATE // 25)
+        sounds += [clip.samples[:length] / np.float32(32767), hush]
+        # lips go to rest over the pause and come back
+        lips += [clip.controls[:count], np.zeros((rest, len(CONTROLS)))]
+    made = np.concatenate(lips)
+    padded = np.pad(made, ((2, 2), (0, 0)), mode="edge")
+    soft = np.stack([np.convolve(c, np.hanning(7)[1:-1] / 3, "valid") for c in padded.T], 1)
+    return np.concatenate(sounds).astype(np.float32), soft.astype(np.float32)
+
+
+def real_piece(clips: Sequence[Clip], articulation: Articulation, reach: int,
+               rng: np.random.Generator) -> Piece:  # fmt: skip
+    """Clips of one speaker in a row; half of the pieces in another voice."""
+    sound, lips = joined(clips, rng)
+    if rng.random() < 0.5:
+        sound = augment(sound, rng, Augmentation(noise=0.5, snr_db=(8.0, 45.0), codec=0.1))
+    heard, _, voice = listen(sound, len(lips), articulation, reach)
+    return Piece(_after_silence(heard), lips, voice)
+
+
+def heard_piece(samples: NDArray, articulation: Articulation, reach: int,
+                rng: np.random.Generator) -> Piece:  # fmt: skip
+    """A voice whose lips nobody saw: the articulation network's are taken."""
+    sound = augment(samples, rng, Augmentation(noise=0.5, snr_db=(8.0, 45.0), codec=0.1))
+    frames = int(len(sound) / SAMPLE_RATE * MOTION_FPS)
+    heard, lips, voice = listen(sound, frames, articulation, reach)
+    return Piece(_after_silence(heard), lips, voice)
+
+
+def quiet_piece(articulation: Articulation, reach: int, rng: np.random.Generator) -> Piece:
+    """Nobody speaks: silence or noise, and a face that listens."""
+    count = int(SECONDS * SAMPLE_RATE)
+    sound = noise(count, rng) * np.float32(0.05 * (rng.random() < 0.7))
+    frames = int(SECONDS * MOTION_FPS)
+    heard, _, voice = listen(sound, frames, articulation, reach)
+    still = np.zeros(frames)
+    hushed = Prosody(still, still, still, np.minimum(voice.energy_db, -60))
+    return Piece(_after_silence(heard), np.zeros((frames, len(CONTROLS)), np.float32), hushed)
+
+
+def _after_silence(heard: Array) -> NDArray[np.float16]:
+    return np.concatenate([silence(BEFORE), heard]).astype(np.float16)
+
+
+def silence(frames: int) -> Array:
+    """What is heard before anything was said, (frames, HEARD)."""
+    nothing = np.zeros(frames)
+    lips, closed = np.zeros((frames, len(CONTROLS))), np.ones(frames)
+    groups = np.zeros((frames, HEARD - len(CONTROLS) - 1 - 5), np.float32)
+    groups[:, -1] = 1
+    voice = Prosody(nothing, nothing, nothing, nothing - 60)
+    return heard_numbers(lips, closed, groups, voice)
+
+
+def performed(piece: Piece, rng: np.random.Generator) -> Performed:
+    """One performance of a piece."""
+    frames = len(piece.lips)
+    label = random_label(rng, frames)
+    begins = rng.random() < 0.5
+    latent = perform(piece.lips, piece.voice, label, rng, from_rest=begins)
+    before = np.zeros((BEFORE, len(LATENT)), np.float32)
+    # what is generated runs ahead: before the first frame stands rest, or what would have been
+    full = np.concatenate([before if begins else np.repeat(latent[:1], BEFORE, 0), latent])
+    return Performed(piece.heard, led(full).astype(np.float16), label)
+
+
+def windows(shown: Sequence[Performed], size: int, seed: int, weights: NDArray
+            ) -> Iterator[tuple[Array, Array, Array]]:  # fmt: skip
+    """Endless data (B, N, D), heard (B, N, H) and asked (B, N, CONDITIONS).
+
+    weights: (len(shown),) how often each is drawn.
+    """
+    rng = np.random.default_rng(seed)
+    share = weights / weights.sum()
+    length = BEFORE + CHUNK
+    while True:
+        rows = []
+        for number in rng.choice(len(shown), size, p=share):
+            one = shown[number]
+            last = len(one.latent) - length
+            # the beginning from rest is rare in data and comes in every video
+            at = 0 if rng.random() < 0.06 else int(rng.integers(last + 1))
+            rows.append(_window(one, slice(at, at + length), rng))
+        data, heard, asked = (np.stack(part).astype(np.float32) for part in zip(*rows, strict=True))
+        data[:, :BEFORE] += rng.normal(0, 1, data[:, :BEFORE].shape) * rng.uniform(
+            0, SHAKEN, (size, 1, 1)
+        )
+        yield data, heard, asked
+
+
+def _window(one: Performed, frames: slice, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    count = frames.stop - frames.start
+    label = one.label
+    emotion = np.broadcast_to(label.emotion, (len(one.latent) - BEFORE, 6))
+    rows = np.clip(np.arange(frames.start, frames.stop) - BEFORE, 0, len(emotion) - 1)
+    without = {name for name in ("speech", "speed", "emotion") if rng.random() < LEFT_OUT}
+    strengths = np.array([label.strengths[name] for name in REGIONS])
+    asked = conditions(np.full(count, label.speed), np.tile(strengths, (count, 1)), emotion[rows],
+                       without=frozenset(without))  # fmt: skip
+    heard = one.heard[frames].astype(np.float32)
+    if "speech" in without:
+        heard = np.zeros_like(heard)
+    return one.latent[frames].astype(np.float32), heard, asked
