@@ -9,7 +9,7 @@ A chunk of CHUNK frames is generated at once, after the BEFORE frames that came 
 import numpy as np
 from numpy.typing import NDArray
 
-from enliven.motion.audio import FRAME_RATE
+from enliven.motion.audio import FRAME_RATE, acoustic_model
 from enliven.motion.controls import CONTROLS
 from enliven.motion.emotion import EMOTIONS
 from enliven.motion.latent import REGIONS, UNITS
@@ -70,11 +70,12 @@ def conditions(speed_deg: NDArray, strengths: NDArray, emotion: NDArray,
     return np.concatenate(columns, 1, dtype=np.float32)
 
 
-def phone_groups(scores: NDArray, phones: tuple[str, ...]) -> Array:
+def phone_groups(scores: NDArray) -> Array:
     """Probability of each group in each motion frame, (T, groups).
 
     scores: (STRIDE T, phones) log-likelihoods from feature frame 0 of the first motion frame on.
     """
+    phones = acoustic_model().phones
     weight = np.exp(0.6 * (scores - scores.max(1, keepdims=True)))
     weight /= weight.sum(1, keepdims=True)
     shares = [weight[:, [phones.index(p) for p in group]].sum(1) for group in PHONE_GROUPS]

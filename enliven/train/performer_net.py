@@ -33,10 +33,14 @@ class Shape:
     drop: float = 0.1
 
 
+def time_rates() -> Tensor:
+    """Angular rates (TIME_WAVES,) of waves of length 2 down to 1/500."""
+    return torch.exp(torch.linspace(0, math.log(1000.0), TIME_WAVES)) * math.pi
+
+
 def time_waves(t: Tensor) -> Tensor:
-    """(B,) in 0..1 -> (B, 2 TIME_WAVES), wave lengths from 2 down to 1/500."""
-    rate = torch.exp(torch.linspace(0, math.log(1000.0), TIME_WAVES)) * math.pi
-    angle = t[:, None] * rate
+    """(B,) in 0..1 -> (B, 2 TIME_WAVES)."""
+    angle = t[:, None] * time_rates().to(t)
     return torch.cat([angle.sin(), angle.cos()], 1)
 
 
