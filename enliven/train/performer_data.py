@@ -8,34 +8,25 @@ is off is then what it will be for a new voice, and the performer learns how lip
 Everything else is `data.perform`'s, drawn anew for every performance.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enliven.data.augment import Augmentation, augment
-from enliven.data.perform import Label, perform, random_label
-from enliven.motion.audio import SAMPLE_RATE, analyse, features, scores_of
-from enliven.motion.chunks import (
-    BEFORE,
-    CHUNK,
-    HEARD,
-    STRIDE,
-    conditions,
-    heard_numbers,
-    phone_groups,
-)
+from enliven.data.perform import Label, head_speed, perform, random_label
+from enliven.motion.articulation import Articulation, hear, voice_of
+from enliven.motion.audio import SAMPLE_RATE
+from enliven.motion.chunks import BEFORE, CHUNK, HEARD, VOICE, conditions, heard_numbers
 from enliven.motion.controls import CONTROLS
-from enliven.motion.generator import speech_activity
-from enliven.motion.latent import LATENT, REGIONS, led
-from enliven.motion.prosody import Prosody, prosody
+from enliven.motion.latent import LATENT, REGIONS, UNITS, led
+from enliven.motion.listen import Listener, measure
+from enliven.motion.prosody import Prosody
 from enliven.train.articulation_data import Clip, noise
 from enliven.types import MOTION_FPS
 
 Array = NDArray[np.float32]
-# Feature rows (F, FEATURES) with `reach` before and after -> controls (T, K) and closed (T,)
-Articulation = Callable[[NDArray], tuple[Array, Array]]
 
 SECONDS = 11.0  # of a piece, about
 PAUSE = (0.15, 1.2)  # seconds between sentences of one piece
@@ -65,17 +56,20 @@ class Performed:
     label: Label
 
 
-def listen(samples: NDArray, frames: int, articulation: Articulation, reach: int
-           ) -> tuple[Array, Array, Prosody]:  # fmt: skip
-    """What is heard (T, HEARD), the lips it suggests (T, K), and the voice, of whole samples."""
-    total = 2 * reach + STRIDE * (frames - 1) + 1
-    sound = analyse(samples, reach, total + STRIDE)
-    rows = features(sound)
-    energy_db = sound.energy_db[reach : reach + STRIDE * (frames - 1) + 1]
-    voice = prosody(samples, energy_db, speech_activity(energy_db))
-    controls, closed = articulation(rows[:total])
-    groups = phone_groups(scores_of(rows[reach : reach + STRIDE * frames]))
-    return heard_numbers(controls, closed, groups, voice), controls, voice
+def listened(samples: NDArray, frames: int, articulation: Articulation) -> tuple[Array, Prosody]:
+    """What is heard, (T, HEARD), and the voice (T,), of whole samples, chunk by chunk as ever."""
+    listener = Listener(measure(samples))
+    listener.push(samples)
+    listener.finish()
+    parts = []
+    for start in range(0, frames, CHUNK):
+        stop = min(start + CHUNK, frames)
+        found = hear(listener, articulation, start, stop)
+        parts.append((found.numbers, found.controls, voice_of(found.voice, slice(stop - start))))
+    numbers, _, voices = zip(*parts, strict=True)
+    names = vars(voices[0])
+    voice = Prosody(**{name: np.concatenate([getattr(v, name) for v in voices]) for name in names})
+    return np.concatenate(numbers), voice
 
 
 def joined(clips: Sequence[Clip], rng: np.random.Generator) -> tuple[Array, Array]:
@@ -97,31 +91,31 @@ def joined(clips: Sequence[Clip], rng: np.random.Generator) -> tuple[Array, Arra
     return np.concatenate(sounds).astype(np.float32), soft.astype(np.float32)
 
 
-def real_piece(clips: Sequence[Clip], articulation: Articulation, reach: int,
-               rng: np.random.Generator) -> Piece:  # fmt: skip
+def real_piece(
+    clips: Sequence[Clip], articulation: Articulation, rng: np.random.Generator
+) -> Piece:
     """Clips of one speaker in a row; half of the pieces in another voice."""
     sound, lips = joined(clips, rng)
     if rng.random() < 0.5:
         sound = augment(sound, rng, Augmentation(noise=0.5, snr_db=(8.0, 45.0), codec=0.1))
-    heard, _, voice = listen(sound, len(lips), articulation, reach)
+    heard, voice = listened(sound, len(lips), articulation)
     return Piece(_after_silence(heard), lips, voice)
 
 
-def heard_piece(samples: NDArray, articulation: Articulation, reach: int,
-                rng: np.random.Generator) -> Piece:  # fmt: skip
+def heard_piece(samples: NDArray, articulation: Articulation, rng: np.random.Generator) -> Piece:
     """A voice whose lips nobody saw: the articulation network's are taken."""
     sound = augment(samples, rng, Augmentation(noise=0.5, snr_db=(8.0, 45.0), codec=0.1))
     frames = int(len(sound) / SAMPLE_RATE * MOTION_FPS)
-    heard, lips, voice = listen(sound, frames, articulation, reach)
-    return Piece(_after_silence(heard), lips, voice)
+    heard, voice = listened(sound, frames, articulation)
+    return Piece(_after_silence(heard), heard[:, : len(CONTROLS)] * UNITS[: len(CONTROLS)], voice)
 
 
-def quiet_piece(articulation: Articulation, reach: int, rng: np.random.Generator) -> Piece:
+def quiet_piece(articulation: Articulation, rng: np.random.Generator) -> Piece:
     """Nobody speaks: silence or noise, and a face that listens."""
     count = int(SECONDS * SAMPLE_RATE)
     sound = noise(count, rng) * np.float32(0.05 * (rng.random() < 0.7))
     frames = int(SECONDS * MOTION_FPS)
-    heard, _, voice = listen(sound, frames, articulation, reach)
+    heard, voice = listened(sound, frames, articulation)
     still = np.zeros(frames)
     hushed = Prosody(still, still, still, np.minimum(voice.energy_db, -60))
     return Piece(_after_silence(heard), np.zeros((frames, len(CONTROLS)), np.float32), hushed)
@@ -135,7 +129,7 @@ def silence(frames: int) -> Array:
     """What is heard before anything was said, (frames, HEARD)."""
     nothing = np.zeros(frames)
     lips, closed = np.zeros((frames, len(CONTROLS))), np.ones(frames)
-    groups = np.zeros((frames, HEARD - len(CONTROLS) - 1 - 5), np.float32)
+    groups = np.zeros((frames, HEARD - len(CONTROLS) - 1 - VOICE), np.float32)
     groups[:, -1] = 1
     voice = Prosody(nothing, nothing, nothing, nothing - 60)
     return heard_numbers(lips, closed, groups, voice)
@@ -147,6 +141,7 @@ def performed(piece: Piece, rng: np.random.Generator) -> Performed:
     label = random_label(rng, frames)
     begins = rng.random() < 0.5
     latent = perform(piece.lips, piece.voice, label, rng, from_rest=begins)
+    label = replace(label, speed=head_speed(latent, piece.voice))
     before = np.zeros((BEFORE, len(LATENT)), np.float32)
     # what is generated runs ahead: before the first frame stands rest, or what would have been
     full = np.concatenate([before if begins else np.repeat(latent[:1], BEFORE, 0), latent])
