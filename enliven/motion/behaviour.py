@@ -21,15 +21,14 @@ from enliven.motion.eyes import (
     lid_channels,
     steadied,
 )
-from enliven.motion.offline import behave
 from enliven.motion.prosody import Prosody
 from enliven.types import CHANNELS, EXPRESSION, INDEX, MOTION_FPS, group_slice
 
-__all__ = ["Life", "behave", "follow", "smooth_step"]
+__all__ = ["Life", "follow", "smooth_step"]
 
 Array = NDArray[np.float64]
 
-AHEAD_FRAMES = 10  # of the voice that are looked at
+AHEAD_FRAMES = 8  # of the voice that are looked at
 SETTLE_SECONDS = 0.8  # from rest in the first frame to full movement
 LIPS_SETTLE_SECONDS = 0.12  # which may have to speak at once
 LOWER_FACE = ("jaw", "mouth", "cheek", "nose", "tongue")

@@ -37,8 +37,11 @@ BUCKETS = ((1.0, 1.5), (2.5, 2.0), (5.0, 3.0), (8.0, 4.0), (12.0, 5.0), (17.0, 6
            (35.0, 14.0))  # fmt: skip
 NATURAL_SPEED = 11.0  # degrees a second, the speed 1
 STYLE = 16  # numbers of a style or text embedding
-PARTS = {"speech": 0, "speed": 1, "emotion": 2, "style": 3}  # what may be left out
+PARTS = ("speech", "speed", "emotion", "style")  # what may be left out, for guidance
 CONDITIONS = len(BUCKETS) + len(REGIONS) + len(EMOTIONS) + STYLE + len(PARTS)
+_FELT = len(BUCKETS) + len(REGIONS)
+COLUMNS = {"speed": slice(0, len(BUCKETS)), "emotion": slice(_FELT, _FELT + len(EMOTIONS)),
+           "style": slice(_FELT + len(EMOTIONS), CONDITIONS - len(PARTS))}  # fmt: skip
 
 
 def speed_buckets(speed_deg: NDArray) -> Array:
@@ -48,26 +51,29 @@ def speed_buckets(speed_deg: NDArray) -> Array:
 
 
 def conditions(speed_deg: NDArray, strengths: NDArray, emotion: NDArray,
-               style: NDArray | None = None, without: frozenset[str] = frozenset()
-               ) -> Array:  # fmt: skip
+               style: NDArray | None = None) -> Array:  # fmt: skip
     """Numbers asked for, (T, CONDITIONS).
 
     speed_deg: (T,), degrees a second.  strengths: (T, regions), 1 is as people do.
-    emotion: (T, EMOTIONS) 0..1.  style: (STYLE,) or None.  without: names of PARTS left out, for
-    guidance; leaving out "speech" must be done to what is heard, too.
+    emotion: (T, EMOTIONS) 0..1.  style: (STYLE,) or None.
     """
     frames = len(speed_deg)
-    parts = np.zeros((frames, len(PARTS)), np.float32)
-    for name in without | (frozenset() if style is not None else {"style"}):
-        parts[:, PARTS[name]] = 1
-    columns = [
-        speed_buckets(speed_deg) * ("speed" not in without),
-        np.asarray(strengths) - 1,
-        np.asarray(emotion) * ("emotion" not in without),
-        np.broadcast_to(np.zeros(STYLE) if style is None else style, (frames, STYLE)),
-        parts,
-    ]
-    return np.concatenate(columns, 1, dtype=np.float32)
+    shown = np.zeros(STYLE) if style is None else style
+    columns = [speed_buckets(speed_deg), np.asarray(strengths) - 1, np.asarray(emotion),
+               np.broadcast_to(shown, (frames, STYLE)), np.zeros((frames, len(PARTS)))]  # fmt: skip
+    made = np.concatenate(columns, 1, dtype=np.float32)
+    return made if style is not None else without(made, "style")
+
+
+def without(asked: NDArray, part: str) -> Array:
+    """Conditions (..., CONDITIONS) that say nothing of one of PARTS.
+
+    Where "speech" is left out, what is heard must be 0, too.
+    """
+    made = np.array(asked, np.float32)
+    made[..., COLUMNS.get(part, slice(0, 0))] = 0
+    made[..., CONDITIONS - len(PARTS) + PARTS.index(part)] = 1
+    return made
 
 
 def phone_groups(scores: NDArray) -> Array:
@@ -94,3 +100,12 @@ def heard_numbers(controls: NDArray, closed: NDArray, groups: NDArray, voice: Pr
     sung = np.stack([voice.speaking, voice.pitch / 4, voice.stress, loud, 3 * rise], 1)
     lips = np.asarray(controls) / UNITS[: len(CONTROLS)]
     return np.concatenate([lips, np.asarray(closed)[:, None], groups, sung], 1, dtype=np.float32)
+
+
+def silence(frames: int) -> Array:
+    """What is heard where nothing is, (frames, HEARD)."""
+    nothing = np.zeros(frames)
+    groups = np.zeros((frames, len(PHONE_GROUPS)))
+    groups[:, -1] = 1
+    voice = Prosody(nothing, nothing, nothing, nothing - 60)
+    return heard_numbers(np.zeros((frames, len(CONTROLS))), nothing + 1, groups, voice)

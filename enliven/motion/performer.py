@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from enliven.errors import BadOption, ModelUnavailable
 from enliven.flow import Velocity, sample, schedule
-from enliven.motion.chunks import BEFORE, CHUNK, CONDITIONS, HEARD
+from enliven.motion.chunks import BEFORE, CHUNK, CONDITIONS, HEARD, without
 from enliven.motion.latent import LATENT, REGIONS, region_columns
 
 Array = NDArray[np.float32]
@@ -74,14 +74,25 @@ class Performer:
                 "install enliven again"
             )
 
-    def velocity(self, heard: NDArray, asked: NDArray) -> Velocity:
+    def velocity(self, heard: NDArray, asked: NDArray, sampling: Sampling = Sampling()
+                 ) -> Velocity:  # fmt: skip
         """Velocity of windows under heard (B, N, HEARD) and asked (B, N, CONDITIONS)."""
-        bound = {"heard": np.asarray(heard, np.float32), "asked": np.asarray(asked, np.float32)}
+        heard, asked = np.asarray(heard, np.float32), np.asarray(asked, np.float32)
+        terms, share = [], 1.0  # (share, heard, asked): their velocities add up
+        for weight, part in ((sampling.speech_guidance, "speech"),
+                             (sampling.emotion_guidance, "emotion")):  # fmt: skip
+            if weight != 1:
+                share += weight - 1
+                terms.append((1 - weight, heard * (part != "speech"), without(asked, part)))
+        terms.append((share, heard, asked))
 
         def at(x: NDArray, t: NDArray) -> Array:
-            time = np.asarray(t, np.float32)[:, None, None]
-            fed = bound | {"x": np.asarray(x, np.float32), "t": time}
-            return np.asarray(self._session.run(["velocity"], fed)[0])
+            fed = {"x": np.asarray(x, np.float32), "t": np.asarray(t, np.float32)[:, None, None]}
+            parts = [
+                weight * self._session.run(["velocity"], fed | {"heard": h, "asked": a})[0]
+                for weight, h, a in terms
+            ]
+            return np.asarray(sum(parts), np.float32)
 
         return at
 

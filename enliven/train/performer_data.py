@@ -18,7 +18,7 @@ from enliven.data.augment import Augmentation, augment
 from enliven.data.perform import Label, head_speed, perform, random_label
 from enliven.motion.articulation import Articulation, hear, voice_of
 from enliven.motion.audio import SAMPLE_RATE
-from enliven.motion.chunks import BEFORE, CHUNK, HEARD, VOICE, conditions, heard_numbers
+from enliven.motion.chunks import BEFORE, CHUNK, conditions, silence, without
 from enliven.motion.controls import CONTROLS
 from enliven.motion.latent import LATENT, REGIONS, UNITS, led
 from enliven.motion.listen import Listener, measure
@@ -125,16 +125,6 @@ def _after_silence(heard: Array) -> NDArray[np.float16]:
     return np.concatenate([silence(BEFORE), heard]).astype(np.float16)
 
 
-def silence(frames: int) -> Array:
-    """What is heard before anything was said, (frames, HEARD)."""
-    nothing = np.zeros(frames)
-    lips, closed = np.zeros((frames, len(CONTROLS))), np.ones(frames)
-    groups = np.zeros((frames, HEARD - len(CONTROLS) - 1 - VOICE), np.float32)
-    groups[:, -1] = 1
-    voice = Prosody(nothing, nothing, nothing, nothing - 60)
-    return heard_numbers(lips, closed, groups, voice)
-
-
 def performed(piece: Piece, rng: np.random.Generator) -> Performed:
     """One performance of a piece."""
     frames = len(piece.lips)
@@ -177,11 +167,11 @@ def _window(one: Performed, frames: slice, rng: np.random.Generator) -> tuple[Ar
     label = one.label
     emotion = np.broadcast_to(label.emotion, (len(one.latent) - BEFORE, 6))
     rows = np.clip(np.arange(frames.start, frames.stop) - BEFORE, 0, len(emotion) - 1)
-    without = {name for name in ("speech", "speed", "emotion") if rng.random() < LEFT_OUT}
     strengths = np.array([label.strengths[name] for name in REGIONS])
-    asked = conditions(np.full(count, label.speed), np.tile(strengths, (count, 1)), emotion[rows],
-                       without=frozenset(without))  # fmt: skip
+    asked = conditions(np.full(count, label.speed), np.tile(strengths, (count, 1)), emotion[rows])
     heard = one.heard[frames].astype(np.float32)
-    if "speech" in without:
-        heard = np.zeros_like(heard)
+    for part in ("speech", "speed", "emotion"):
+        if rng.random() < LEFT_OUT:
+            asked = without(asked, part)
+            heard = heard * (part != "speech")
     return one.latent[frames].astype(np.float32), heard, asked

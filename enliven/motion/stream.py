@@ -1,0 +1,148 @@
+"""Live speech to motion: sound goes in piece by piece, motion frames come out with their times.
+
+    stream = Generator.load().stream(seed=7)
+    for samples in microphone:  # mono, 16 kHz
+        for frame in stream.push(samples):
+            show(frame.seconds, frame.values)
+    for frame in stream.finish(): ...
+
+A chunk of one second is performed as soon as it and 0.4 s after it were heard.  Memory stays the
+same however long it goes on.  `Generator.generate` is the same loop over a whole file, whose
+loudness and spectrum are then known from the start.
+"""
+
+from typing import NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enliven.motion.articulation import Articulation, Hearing, hear
+from enliven.motion.behaviour import Life
+from enliven.motion.chunks import (
+    BEFORE,
+    CHUNK,
+    NATURAL_SPEED,
+    conditions,
+    silence,
+)
+from enliven.motion.closure import close_lips
+from enliven.motion.controls import CONTROLS
+from enliven.motion.direction import Direction, directed
+from enliven.motion.emotion import display, liveliness
+from enliven.motion.latent import LATENT, LEAD, REGIONS, UNITS, following, region_columns, to_motion
+from enliven.motion.listen import Level, Listener
+from enliven.motion.options import SpeechOptions
+from enliven.motion.performer import Performer, Sampling
+from enliven.types import MOTION_FPS
+
+Array = NDArray[np.float32]
+
+FADE = 0.1  # strength below which a region fades out altogether
+FADED_SPEED = 0.05
+
+
+class MotionFrame(NamedTuple):
+    """One frame: its number, and its values (C,) relative to a face at rest."""
+
+    number: int
+    values: Array
+
+    @property
+    def seconds(self) -> float:
+        """When it is shown, counted from the begin of the sound."""
+        return self.number / MOTION_FPS
+
+
+@final
+class SpeechStream:
+    """One performance of one voice.  Use `Generator.stream`.
+
+    level: of the whole sound, when it is known beforehand.
+    """
+
+    def __init__(self, articulation: Articulation, performer: Performer, *, seed: int = 0,
+                 options: SpeechOptions = SpeechOptions(), sampling: Sampling = Sampling(),
+                 level: Level | None = None) -> None:  # fmt: skip
+        self._articulation, self._performer, self._sampling = articulation, performer, sampling
+        self._listener = Listener(level)
+        self._direction = directed(options)
+        self._life = Life(seed)
+        self._seed = seed
+        self._done = 0  # motion frames
+        self._before = np.zeros((BEFORE, len(LATENT)), np.float32)
+        self._heard_before = silence(BEFORE)
+
+    def push(self, samples: NDArray) -> list[MotionFrame]:
+        """More sound, (N,) at 16 kHz in -1..1; returns the frames that are ready by it.
+
+        Raises BadOption when it is not one channel of finite numbers.
+        """
+        self._listener.push(samples)
+        return self._ready(CHUNK)
+
+    def finish(self) -> list[MotionFrame]:
+        """The sound is over: the frames up to its end."""
+        self._listener.finish()
+        return self._ready(1)
+
+    def _ready(self, least: int) -> list[MotionFrame]:
+        made: list[MotionFrame] = []
+        while (count := min(CHUNK, self._listener.frames - self._done)) >= least:
+            for i, values in enumerate(self._chunk(self._done, count)):
+                made.append(MotionFrame(self._done + i, values))
+            self._done += count
+        return made
+
+    def _chunk(self, start: int, count: int) -> Array:
+        """Frames start to start + count, (count, C)."""
+        heard = hear(self._listener, self._articulation, start, start + count)
+        asked = self._direction[start : start + CHUNK]
+        numbers = np.concatenate([self._heard_before, heard.numbers])
+        # at the very end what is beyond it is heard as silence
+        numbers = np.concatenate([numbers, silence(CHUNK - count)])
+        velocity = self._performer.velocity(
+            numbers[None], asked_numbers(asked)[None], self._sampling
+        )
+        rng = np.random.default_rng([self._seed, start])
+        drawn = self._performer.draw(self._before, velocity, rng, self._sampling)
+        latent = following(np.concatenate([self._before[-2 * LEAD :], drawn]))[:count]
+        self._before = np.concatenate([self._before, drawn])[-BEFORE:]
+        self._heard_before = numbers[CHUNK : CHUNK + BEFORE]
+        asked = asked[:count]
+        latent = faded(latent, asked)
+        latent[:, : len(CONTROLS)] = self._lips(latent, heard, asked, start)
+        return self._life.frames(to_motion(latent), heard.voice, asked)
+
+    def _lips(self, latent: Array, heard: Hearing, asked: Direction, start: int) -> Array:
+        """Lips (n, K) that close where they should and rest where nothing is said."""
+        lips = slice(0, len(CONTROLS))
+        count = len(latent)
+        activity = self._listener.activity(start, start + count)[:, None]
+        shown = faded(display(asked.emotion), asked)[:, lips] * UNITS[lips]
+        spoken = latent[:, lips] * UNITS[lips]
+        spoken = shown + activity * (spoken - shown)
+        closed = heard.closed * activity[:, 0]
+        made = close_lips(spoken, closed, heard.rows, self._articulation.opening)
+        return np.asarray((spoken + activity * (made - spoken)) / UNITS[lips], np.float32)
+
+
+def asked_numbers(asked: Direction) -> Array:
+    """What is asked of a window of BEFORE + CHUNK frames, (N, CONDITIONS).
+
+    asked: of the CHUNK frames; the frames before are taken to have been asked for the same.
+    """
+    rows = np.concatenate([np.zeros(BEFORE, int), np.arange(CHUNK)])
+    strengths = np.stack([getattr(asked, region) for region in REGIONS], 1)
+    # a faster head within the same strength, and feelings that slow it or speed it up
+    speed = NATURAL_SPEED * asked.speed * np.maximum(asked.head, FADED_SPEED)
+    speed = speed * liveliness(asked.emotion)
+    return conditions(speed[rows], strengths[rows], asked.emotion[rows])
+
+
+def faded(latent: Array, asked: Direction) -> Array:
+    """Latent (n, D) with regions of no strength at rest."""
+    made = np.array(latent, np.float32)
+    for region in REGIONS:
+        share = np.clip(getattr(asked, region) / FADE, 0, 1)
+        made[:, region_columns(region)] *= share[:, None]
+    return made
