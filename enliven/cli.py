@@ -24,6 +24,7 @@ from typer.core import TyperCommand
 
 from enliven import __version__
 from enliven.cli_data import app as data_app
+from enliven.cli_train import train
 from enliven.console import Debug, Json, Quiet, running
 from enliven.errors import BadOption
 
@@ -36,6 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data_app, name="data")
+app.command()(train)
 
 DIFFERENT = 5
 ORDER = "enliven.order"

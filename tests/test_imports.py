@@ -68,6 +68,6 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_imports(module: str) -> None:
-    if module.startswith("enliven.train"):
+    if module.startswith(("enliven.train", "enliven.recipes")):
         pytest.importorskip("torch", reason="training needs the [train] extra")
     import_module(module)

@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parent.parent / "enliven"
 ROWS = (
     ("__init__", "__main__"),
     ("cli",),
-    ("cli_data",),
+    ("cli_data", "cli_train"),
+    ("recipes",),
     ("train",),
     ("doctor", "replay"),
     ("animate", "reward"),

@@ -1,15 +1,9 @@
 """Train the articulation network: what a voice does to the lips, from talking clips.
 
-    python -m enliven.train.articulation --data CLIPS --out RUN     # train; resumes a stopped run
-    python -m enliven.train.articulation --data CLIPS --out RUN --export articulation.onnx
-
-CLIPS is what `enliven data prepare` makes of talking videos.  RUN keeps the features, the
-checkpoints and, with --hold-out, the figures on speakers never trained on.
-Everything follows from the seed; a resumed run equals one that was never stopped.
+Several small networks are trained and their mean is taken.  Everything follows from the seed; a
+run that was stopped goes on as if it never had been.
 """
 
-import argparse
-import pickle
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -29,7 +23,6 @@ from enliven.train.articulation_data import (
     batches,
     example,
     lip_basis,
-    lip_clips,
     measure_matrix,
     seed_of,
     silent_example,
@@ -170,52 +163,35 @@ def evaluate(
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True, help="folder of prepared clips")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--hold-out", default="", help="speakers or speaker/clip, to test on")
-    parser.add_argument("--export", type=Path, help="write the trained networks to this .onnx")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=Config.seed)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    config = Config(seed=options.seed)
-    options.out.mkdir(parents=True, exist_ok=True)
+def fit(examples: Sequence[Example], tested: Sequence[Clip], folder: Path, config: Config
+        ) -> Path:  # fmt: skip
+    """Train all members and write `folder`/articulation.onnx, which is returned.
 
-    clips = lip_clips(options.data)
-    held = set(options.hold_out.split(","))
-    tested = [c for c in clips if held & {c.speaker, f"{c.speaker}/{c.name}"}]
-    trained = [c for c in clips if not held & {c.speaker, f"{c.speaker}/{c.name}"}]
-    stored = options.out / "examples.pickle"
-    if not stored.exists():
-        stored.write_bytes(pickle.dumps(make_examples(trained, config), protocol=5))
-    examples = pickle.loads(stored.read_bytes())
+    tested: clips none of the examples come from; how well they are told is printed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    made = folder / "articulation.onnx"
+    if made.exists():
+        return made
     members = [
-        train(examples, config, number, options.out / f"member{number}.pt")
+        train(examples, config, number, folder / f"member{number}.pt")
         for number in range(len(config.members))
     ]
-    if tested:
-        rows = evaluate(members, [example(c) for c in tested])
-        for speaker in sorted({c.speaker for c in tested}):
-            table = np.array([rows[c.name] for c in tested if c.speaker == speaker])
-            middle = zip(MEASURES, np.median(table, 0), strict=True)
-            told = "  ".join(f"{name} {value:.2f}" for name, value in middle)
-            print(f"{speaker}: {len(table)} clips, median r: {told}")
-    if options.export:
-        settings = {
-            "controls": " ".join(CONTROLS),
-            "reach": str(REACH),
-            "aperture": " ".join(f"{x:.5f}" for x in lip_basis() @ measure_matrix()[:, 0]),
-            "held_out": " ".join(c.name for c in tested),
-            "speakers": " ".join(sorted({c.speaker for c in trained})),
-            "config": repr(config),
-        }
-        onnx.save(to_onnx(members, settings), options.export)
-        print(f"wrote {options.export}, {options.export.stat().st_size / 1e6:.1f} MB")
-
-
-if __name__ == "__main__":
-    main()
+    rows = evaluate(members, [example(clip) for clip in tested])
+    for speaker in sorted({clip.speaker for clip in tested}):
+        table = np.array([rows[clip.name] for clip in tested if clip.speaker == speaker])
+        middle = zip(MEASURES, np.median(table, 0), strict=True)
+        told = "  ".join(f"{name} {value:.2f}" for name, value in middle)
+        print(f"{speaker}: {len(table)} clips never heard, median r: {told}", flush=True)
+    settings = {
+        "controls": " ".join(CONTROLS),
+        "reach": str(REACH),
+        "aperture": " ".join(f"{x:.5f}" for x in lip_basis() @ measure_matrix()[:, 0]),
+        "held_out": " ".join(clip.name for clip in tested),
+        "speakers": " ".join(sorted({e.speaker for e in examples if e.speaker != "noise"})),
+        "config": repr(config),
+    }
+    hidden = made.with_suffix(".part")
+    onnx.save(to_onnx(members, settings), hidden)
+    hidden.replace(made)
+    return made

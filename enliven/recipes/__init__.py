@@ -1,0 +1,1 @@
+"""What is trained, and how: each module has a function `recipe`."""

@@ -1,0 +1,42 @@
+"""Finds recipes by name or path."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from enliven.errors import BadOption, ModelUnavailable
+
+
+def load_recipe(name: str) -> Any:
+    """What the function `recipe` of a module returns.
+
+    name: recipes.NAME for one that ships, or the path of a Python file.
+    Raises BadOption when there is no such recipe, ModelUnavailable without torch.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise ModelUnavailable(
+            "training needs torch, safetensors and tensorboard; install them with "
+            'pip install "enliven[train]"'
+        )
+    module = _from_file(Path(name)) if name.endswith(".py") else _shipped(name)
+    made = getattr(module, "recipe", None)
+    if not callable(made):
+        raise BadOption(f"{name} has no function `recipe`; see enliven/recipes/speech.py for one")
+    return made()
+
+
+def _shipped(name: str) -> ModuleType:
+    full = f"enliven.{name}"
+    if not name.startswith("recipes.") or importlib.util.find_spec(full) is None:
+        raise BadOption(f"there is no recipe {name}; choose recipes.speech or a Python file")
+    return importlib.import_module(full)
+
+
+def _from_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise BadOption(f"there is no recipe {path}; give the path of a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
