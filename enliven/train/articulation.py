@@ -52,6 +52,7 @@ MEMBERS = (
     Member(width=64, steps=300, hide=1.0, drop=0.5),
     Member(width=64, steps=600, hide=0.5, drop=0.3),
     Member(width=128, steps=700, hide=0.2, drop=0.3),
+    Member(width=128, steps=900, hide=0.2, drop=0.3),
 )
 
 
