@@ -15,8 +15,8 @@ from enliven.types import MOTION_FPS
 Piece = tuple[int, int]
 
 MOST_LOST = 5  # frames in a row without a face that do not end a piece
-CHANGE, TIMES_USUAL = 10.0, 6.0  # of 255, and against the frames around: a picture that cuts
-AROUND = 12  # frames
+CHANGE = 5.0  # of 255, from which a picture may have cut
+TIMES_AROUND, AROUND = 5.0, 4  # over the most of so many frames on either side; people reach 4
 JUMP, GROWTH = 0.15, 0.12  # of the face's height from one frame to the next: another shot
 THUMB = (32, 24)  # px, width and height
 NEAR = 2.0  # seconds from the due place in which a pause is sought
@@ -53,16 +53,16 @@ def cuts(
 ) -> NDArray[np.bool_]:
     """True for frames (T,) that begin another shot.
 
-    thumbs (T, h, w), 0 to 255: a cut changes the picture far more than the frames around do.
+    thumbs (T, h, w), 0 to 255: a cut changes the picture far more than all frames around do.
     landmarks (T, 478, 3) px: it also moves or resizes the face at once.
     """
     found = np.zeros(len(valid), bool)
     if len(valid) < 2:
         return found
     change = np.abs(np.diff(thumbs, axis=0)).mean((1, 2))
-    padded = np.pad(change, AROUND, mode="edge")
-    usual = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1), axis=1)
-    found[1:] = change > np.maximum(CHANGE, TIMES_USUAL * usual)
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(change, AROUND), 2 * AROUND + 1)
+    around = np.delete(windows, AROUND, axis=1).max(1)
+    found[1:] = (change > CHANGE) & (change > TIMES_AROUND * around)
     middle, extent = landmarks[..., :2].mean(1), np.ptp(landmarks[..., 1], axis=1)
     height = np.maximum(extent[1:], 1e-6)
     moved = np.linalg.norm(np.diff(middle, axis=0), axis=1) > JUMP * height

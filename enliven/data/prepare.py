@@ -46,7 +46,7 @@ Work = Callable[[Path, str, str, str, Path], list[Row]]
 class PrepareOptions:
     """How a folder is prepared.
 
-    jobs: videos worked on at once, 1 or more; each takes about 400 MB.
+    jobs: videos worked on at once, 1 or more; each takes a few hundred MB.
     speaker_from: what tells who speaks.  "folder": the folder a video lies in; one that lies in
         no sub-folder is a speaker of its own.  "name": its name up to the first _ or space.
     limit: at most so many videos, drawn at random; None: all.

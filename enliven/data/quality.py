@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from enliven.face.check import BLURRED, MAX_OUTSIDE, MIN_EYES_PX, sharpness
+from enliven.face.check import MAX_OUTSIDE, MIN_EYES_PX, sharpness
 from enliven.face.detect import detect_faces
 from enliven.face.track import Track
 from enliven.geometry import OUTER_EYE_CORNERS, angles_from_rotation
@@ -21,6 +21,7 @@ from enliven.types import MOTION_FPS
 
 MIN_FACE_SHARE = 0.9  # of the frames
 MAX_YAW_DEG, MAX_PITCH_DEG = 40.0, 35.0  # nine tenths of the frames stay within
+MIN_SHARPNESS = 0.04  # as `face.check.sharpness` has it; usual videos have 0.08 to 0.2
 MIN_LIP_MOTION = 0.006  # IOD, deviation of the aperture; people talking have 0.02 to 0.09
 MAX_OTHERS = 0.34  # share of the pictures looked at that show another face so large
 OTHER_SIZE = 0.6  # height of another face over this one's from which it counts
@@ -92,7 +93,7 @@ def measure_picture(
         yaw_deg=float(np.quantile(yaw, 0.9)),
         pitch_deg=float(np.quantile(pitch, 0.9)),
         sharpness=float(np.median([sharpness(np.dstack([grey] * 3), p) for grey, p in seen]))
-        if seen else BLURRED,
+        if seen else MIN_SHARPNESS,
         outside=float(np.median(beyond.any(-1).mean(1))),
         others=float(np.mean([_another(grey, p) for grey, p in seen])) if seen else 0.0,
         lip_motion=float(np.nanstd(aperture)),
@@ -148,8 +149,8 @@ def shortcomings(picture: Picture, sound: Sound) -> list[str]:
         f"{MAX_YAW_DEG:.0f} can be used": picture.yaw_deg > MAX_YAW_DEG,
         f"the face is turned {picture.pitch_deg:.0f} degrees up or down, at most "
         f"{MAX_PITCH_DEG:.0f} can be used": picture.pitch_deg > MAX_PITCH_DEG,
-        f"the face is blurred (sharpness {picture.sharpness:.3f}, {BLURRED} needed)":
-            picture.sharpness < BLURRED,
+        f"the face is blurred (sharpness {picture.sharpness:.3f}, {MIN_SHARPNESS} needed)":
+            picture.sharpness < MIN_SHARPNESS,
         f"{picture.outside:.0%} of the face lies outside the picture":
             picture.outside > MAX_OUTSIDE,
         OTHERS: picture.others > MAX_OTHERS,
