@@ -16,8 +16,8 @@ cost       time on one core, delay of the first chunk, memory, size
 
 --look FOLDER draws four voices on a photo and a painting as contact sheets with their waveform,
 and the movement of three real people beside that of two seeds of ours as curves.
---folds: folder of networks trained without some speakers (`held_out` in their metadata); a clip of
-theirs is then spoken by the network that never met it.  --tracks: folders with clips tracked
+--folds: folder of articulation networks trained without some clips (`held_out` in their metadata);
+such a clip is then spoken by the network that never met it.  --tracks: folders with clips tracked
 before; what is missing is tracked and kept in the first.
 """
 
@@ -26,7 +26,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from speech_clips import GRID_VIDEOS, KNOWN_SPEAKERS, Clip, FirstVersion, Tracks, generate
 from speech_controls import controls_table
 from speech_cost import cost_table
@@ -36,7 +35,9 @@ from speech_natural import diversity_table, joints_table, natural_table
 from speech_sync import languages_table, meter_table, silence_table
 
 from enliven.media.audio import read_speech
-from enliven.motion.generator import Generator
+from enliven.motion.articulation import Articulation
+from enliven.motion.generator import Generator, load_session, open_session
+from enliven.motion.performer import Performer
 from enliven.types import Motion
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "speech.wav"
@@ -82,11 +83,14 @@ class Setting:
 
 
 def load_folds(folder: Path | None) -> list[tuple[Generator, set[str]]]:
+    """Generators led by each articulation network of a folder, and the clips it was kept from."""
     folds = []
     for file in sorted(folder.glob("*.onnx")) if folder else []:
-        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        session = open_session(file.read_bytes())
         held = session.get_modelmeta().custom_metadata_map.get("held_out", "").split()
-        folds.append((Generator(session), set(held)))
+        performer = Performer(load_session("performer.onnx"))
+        names = {name.split("--")[-1] for name in held}
+        folds.append((Generator(Articulation(session), performer), names))
     return folds
 
 

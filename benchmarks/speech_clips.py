@@ -20,6 +20,7 @@ from enliven.motion.audio import SAMPLE_RATE, analyse, features
 from enliven.motion.closure import close_lips
 from enliven.motion.controls import CONTROLS, control_matrix
 from enliven.motion.generator import Generator
+from enliven.motion.options import SpeechOptions
 from enliven.motion.prosody import smooth
 from enliven.types import EXPRESSION, MOTION_FPS, Motion
 
@@ -133,8 +134,6 @@ def rest_aperture() -> float:
 def generate(clip_samples: Array, frames: int, seed: int = 0, generator: Generator | None = None,
              **options: object) -> Motion:  # fmt: skip
     """Motion of so many frames for a voice, by the shipped generator or another."""
-    from enliven.motion.options import SpeechOptions
-
     return (generator or Generator.load()).generate(
         clip_samples, seconds=frames / MOTION_FPS, seed=seed, options=SpeechOptions(**options)
     )

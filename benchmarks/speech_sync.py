@@ -247,9 +247,10 @@ def languages_table(
         silent = "-"
         if quiet.any():
             silent = f"{np.abs(opening[quiet]).mean():.4f} of {quiet.sum() / MOTION_FPS:.1f} s"
+        closed = lips_met(voice, made)
         print(f"{voice.name:24s} {told:18s} {np.median([a.late for a in found]):4.0f} "
               f"{np.median([a.margin for a in found]):7.2f} {wrong:6.2f} {before:6.2f} "
-              f"{ruled:7.2f} {opening.std():9.3f}  {lips_met(voice, made)}  {silent}", flush=True)  # fmt: skip
+              f"{ruled:7.2f} {opening.std():9.3f}  {closed}  {silent}", flush=True)  # fmt: skip
     print(f"(late is looked for within {SHIFTS} frames; opening: its deviation, IOD; by rule: "
           "lips\nthat say the known phones of a synthetic voice by rule; p b m met: its bilabials "
           "on which lips close)")  # fmt: skip
