@@ -42,6 +42,7 @@ def examine() -> list[Check]:
         ("tracker", check_tracker),
         ("speech", check_speech),
         ("renderer", check_renderer),
+        ("typed text", check_typed_text),
     ):
         checks.append(guarded(name, check))
     return checks
@@ -248,6 +249,18 @@ def check_renderer() -> Check:
         return Check("renderer", "fail", f"drew {frame.shape} instead of {picture.shape}",
                      "python -m pip install --force-reinstall opencv-python-headless")  # fmt: skip
     return Check("renderer", "ok", f"{taken_ms:.0f} ms a frame at {size} px")
+
+
+def check_typed_text() -> Check:
+    from enliven.errors import ModelUnavailable
+    from enliven.media.espeak import INSTALL, installed, voices
+
+    if not installed():
+        return Check("typed text", "ok", f"not installed; only --tts needs it: {INSTALL}")
+    try:
+        return Check("typed text", "ok", f"{len(voices()[0])} languages and accents")
+    except ModelUnavailable as error:
+        return Check("typed text", "warn", str(error), f"only --tts needs it: {INSTALL}")
 
 
 def _numbers(text: str) -> list[int]:

@@ -120,9 +120,15 @@ class Part:
             if self.inputs:
                 raise BadOption("give one driver: tts, or audio, or video, or motion")
             check_text(self.tts)
-            object.__setattr__(self, "voice", self.voice or DEFAULT_VOICE)
+            voice = DEFAULT_VOICE if self.voice is None else self.voice
+            object.__setattr__(self, "voice", voice)
         if self.video is not None and (self.audio is not None or self.motion is not None):
             raise BadOption("give one driver: audio, or video, or motion")
+
+    @property
+    def spoken(self) -> tuple[str, str] | None:
+        """The text and the voice that speaks it."""
+        return None if self.tts is None else (self.tts, self.voice or DEFAULT_VOICE)
 
     @property
     def inputs(self) -> dict[str, Path]:

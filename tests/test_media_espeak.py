@@ -60,6 +60,11 @@ def test_nothing_to_say_is_refused(text: str) -> None:
         speak(text)
 
 
+def test_letters_that_cannot_be_written_are_refused() -> None:
+    with pytest.raises(BadOption, match="UTF-8"):
+        speak("caf\udce9")
+
+
 def test_numbers_outside_their_range_are_refused() -> None:
     with pytest.raises(BadOption, match="speed"):
         speak("hello", speed=3)

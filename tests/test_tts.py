@@ -10,7 +10,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from enliven.cli import app
-from enliven.errors import BadOption
+from enliven.doctor import check_typed_text
+from enliven.errors import BadOption, ModelUnavailable
 from enliven.media import espeak
 from enliven.media.audio import read_speech
 from enliven.media.espeak import AROUND_SECONDS, speak, spoken_files
@@ -61,6 +62,22 @@ def test_sidecars_keep_text_and_voice() -> None:
     assert parts_recorded(recorded_parts(people), {}) == people
     assert parts_recorded(recorded_parts(people[:1]), {}) == people[:1]
     assert "tts" not in recorded_parts([Part(audio="a.wav")])
+
+
+def test_doctor_says_whether_text_can_be_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = check_typed_text()
+    assert (here.name, here.state) == ("typed text", "ok")
+    monkeypatch.setattr(espeak, "installed", lambda: False)
+    without = check_typed_text()
+    assert without.state == "ok"
+    assert espeak.INSTALL in without.detail
+
+    def broken(**_: object) -> None:
+        raise ModelUnavailable("espeak-ng failed")
+
+    monkeypatch.setattr(espeak, "installed", lambda: True)
+    monkeypatch.setattr(espeak, "voices", broken)
+    assert check_typed_text().state == "warn"
 
 
 @installed

@@ -193,6 +193,11 @@ def check_text(text: str) -> None:
     """Raises BadOption for text in which there is nothing to say, or far too much."""
     if not any(unicodedata.category(letter)[0] in "LN" for letter in text):
         raise BadOption(f"there is nothing to say in {text[:40]!r}; type at least one word")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadOption(f"the text {text[:40]!r} holds what is no letter of any script; "
+                        "type it again as UTF-8") from None  # fmt: skip
     if len(text) > MOST_LETTERS:
         raise BadOption(f"the text has {len(text)} letters; speak at most {MOST_LETTERS} at once "
                         "and divide longer ones")  # fmt: skip
