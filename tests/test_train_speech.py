@@ -13,11 +13,9 @@ pytest.importorskip("tensorboard", reason="training needs tensorboard: pip insta
 from safetensors.torch import load_file  # noqa: E402
 
 from enliven.data.dataset import TalkingClip, packed_shape, write_clip  # noqa: E402
-from enliven.errors import BadMedia, BadOption  # noqa: E402
+from enliven.errors import BadMedia, BadOption, ModelUnavailable  # noqa: E402
 from enliven.face.head import load_head  # noqa: E402
-from enliven.motion.articulation import Articulation  # noqa: E402
-from enliven.motion.generator import Generator, open_session  # noqa: E402
-from enliven.motion.performer import Performer  # noqa: E402
+from enliven.motion.generator import Generator  # noqa: E402
 from enliven.recipes.speech import recipe  # noqa: E402
 from enliven.train import articulation as lips  # noqa: E402
 from enliven.train.articulation_data import Clip  # noqa: E402
@@ -64,11 +62,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_from_clips_to_a_generator(clips: Path, tmp_path: Path) -> None:
     models = tiny().run(clips, None, tmp_path, threads=1)
-    networks = [open_session((models / name).read_bytes())
-                for name in ("articulation.onnx", "performer.onnx")]  # fmt: skip
-    motion = Generator(Articulation(networks[0]), Performer(networks[1])).generate(
-        np.zeros(16000), seconds=1.0
-    )
+    motion = Generator.load(models).generate(np.zeros(16000), seconds=1.0)
     assert len(motion) == 25
     stored = load_file(models / "performer.safetensors")
     assert set(stored) == set(PerformerNet(Shape(16, 1, 2)).state_dict())
@@ -78,8 +72,42 @@ def test_a_run_from_clips_to_a_generator(clips: Path, tmp_path: Path) -> None:
     assert (again / "performer.onnx").read_bytes() == (models / "performer.onnx").read_bytes()
 
 
+class Loudness:
+    """An encoder of three numbers a frame, as `motion.encoders` makes them."""
+
+    def features(self, samples: np.ndarray) -> np.ndarray:
+        frames = np.resize(np.abs(samples), (len(samples) // 160 + 1, 160)).mean(1)
+        return np.stack([frames, frames**2, 1 - frames], 1).astype(np.float32)
+
+
+def test_networks_can_hear_with_another_encoder(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def load(name: str, layer: int) -> Loudness:
+        asked.append((name, layer))
+        return Loudness()
+
+    monkeypatch.setattr("enliven.train.articulation.load_encoder", load)
+    monkeypatch.setattr("enliven.motion.articulation.load_encoder", load)
+    own = tiny()
+    own = replace(own, articulation=replace(own.articulation, encoder="loudness", layer=2))
+    generator = Generator.load(own.run(clips, None, tmp_path, threads=1))
+    sound = np.random.default_rng(0).standard_normal(32000).astype(np.float32)
+    assert len(generator.generate(sound, seconds=2.0)) == 50
+    assert set(asked) == {("loudness", 2)}
+    with pytest.raises(BadOption, match="whole files"):
+        generator.stream()
+
+
 def clip(name: str, speaker: str) -> Clip:
     return Clip(name, speaker, np.zeros(1, np.int16), np.zeros((1, 1)), np.zeros((1, 1)))
+
+
+def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="enliven train"):
+        Generator.load(tmp_path)
 
 
 def test_folds_share_out_speakers() -> None:

@@ -16,6 +16,7 @@ from enliven.motion.audio import scores_of
 from enliven.motion.chunks import STRIDE, heard_numbers, phone_groups
 from enliven.motion.closure import SPREAD
 from enliven.motion.controls import CONTROLS
+from enliven.motion.encoders import load_encoder
 from enliven.motion.listen import FEATURES_AHEAD, FORESEEN, Listener
 from enliven.motion.prosody import Prosody
 
@@ -24,8 +25,11 @@ Array = NDArray[np.float32]
 
 @final
 class Articulation:
-    """The network.  reach: feature frames seen on either side.  opening: (K,) aperture that each
-    control makes, IOD.  Raises ModelUnavailable for a model of another version.
+    """The network.
+
+    reach: feature frames seen on either side.  opening: (K,) aperture that each control makes,
+    IOD.  encoder, layer: of another speech encoder it was trained on (`motion.encoders`), or "".
+    Raises ModelUnavailable for a model of another version.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
@@ -37,10 +41,11 @@ class Articulation:
                 "install enliven again"
             )
         self.reach = int(stored["reach"])
+        self.encoder, self.layer = stored.get("encoder", ""), int(stored.get("layer", -1))
         self.opening: Array = np.array([float(x) for x in stored["aperture"].split()], np.float32)
 
     def __call__(self, rows: NDArray) -> tuple[Array, Array]:
-        """Features (2 reach + STRIDE (n - 1) + 1, FEATURES) -> controls (n, K), closed (n,)."""
+        """Features (2 reach + STRIDE (n - 1) + 1, E) -> controls (n, K), closed (n,)."""
         heard = {"features": np.asarray(rows, np.float32).T[None]}
         controls, closed = self._session.run(["controls", "closed"], heard)
         return controls[0].T, closed[0, 0]
@@ -60,11 +65,28 @@ class Hearing:
     voice: Prosody
 
 
-def hear(listener: Listener, articulation: Articulation, start: int, stop: int) -> Hearing:
-    """What can be heard of motion frames start to stop, which must be ready in the listener."""
+def encode(articulation: Articulation, samples: NDArray) -> Array | None:
+    """What the network's own speech encoder hears of a whole sound, (F, E) at 100 Hz; None when
+    it hears what `Listener` does.  Raises ModelUnavailable without that encoder.
+    """
+    if not articulation.encoder:
+        return None
+    return load_encoder(articulation.encoder, articulation.layer).features(samples)
+
+
+def hear(listener: Listener, articulation: Articulation, start: int, stop: int,
+         encoded: NDArray | None = None) -> Hearing:  # fmt: skip
+    """What can be heard of motion frames start to stop, which must be ready in the listener.
+
+    encoded: from `encode`.
+    """
     reach, count = articulation.reach, stop - start
-    rows = listener.features(STRIDE * start - reach, STRIDE * (stop - 1) + reach + 1)
-    controls, closed = articulation(rows)
+    first, last = STRIDE * start - reach, STRIDE * (stop - 1) + reach + 1
+    rows = listener.features(first, last)
+    told = rows
+    if encoded is not None:  # the first and last frames hold beyond the ends
+        told = encoded[np.clip(np.arange(first, last), 0, len(encoded) - 1)]
+    controls, closed = articulation(told)
     groups = phone_groups(scores_of(rows[reach : reach + STRIDE * count]))
     voice = listener.voice(start, stop, FORESEEN)
     numbers = heard_numbers(controls, closed, groups, voice_of(voice, slice(0, count)))

@@ -10,6 +10,7 @@ Frame i is at i / 25 s of the sound.
 
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Self, final
 
 import numpy as np
@@ -17,7 +18,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from enliven.errors import BadOption, ModelUnavailable
-from enliven.motion.articulation import Articulation
+from enliven.motion.articulation import Articulation, encode
 from enliven.motion.audio import SAMPLE_RATE
 from enliven.motion.listen import measure
 from enliven.motion.options import SpeechOptions
@@ -54,10 +55,23 @@ class Generator:
         self._articulation, self._performer = articulation, performer
 
     @classmethod
-    def load(cls) -> Self:
-        """The generator that ships with the package.  Raises ModelUnavailable."""
-        return cls(Articulation(load_session("articulation.onnx")),
-                   Performer(load_session("performer.onnx")))  # fmt: skip
+    def load(cls, folder: str | Path | None = None) -> Self:
+        """The generator that ships with the package, or one of your own.
+
+        folder: with the models of a run of `enliven train`.  Raises ModelUnavailable.
+        """
+        names = ("articulation.onnx", "performer.onnx")
+        if folder is None:
+            articulation, performer = (load_session(name) for name in names)
+        else:
+            missing = [name for name in names if not (Path(folder) / name).is_file()]
+            if missing:
+                raise ModelUnavailable(f"{folder} has no {missing[0]}; give the folder `models` of "
+                                       "a finished run of enliven train")  # fmt: skip
+            articulation, performer = (
+                open_session((Path(folder) / name).read_bytes()) for name in names
+            )
+        return cls(Articulation(articulation), Performer(performer))
 
     def generate(
         self,
@@ -84,7 +98,8 @@ class Generator:
         frames = max(1, round(seconds * MOTION_FPS))
         wanted = frames * SAMPLE_RATE // round(MOTION_FPS)
         stream = SpeechStream(self._articulation, self._performer, seed=seed, options=options,
-                              sampling=sampling, level=measure(samples))  # fmt: skip
+                              sampling=sampling, level=measure(samples),
+                              encoded=encode(self._articulation, samples))  # fmt: skip
         made = np.empty((frames, len(CHANNELS)), np.float32)
         for start in range(0, wanted, PIECE):
             piece = samples[start : min(start + PIECE, wanted)]

@@ -16,6 +16,7 @@ from typing import NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from enliven.errors import BadOption
 from enliven.motion.articulation import Articulation, Hearing, hear
 from enliven.motion.behaviour import Life
 from enliven.motion.chunks import (
@@ -57,12 +58,18 @@ class MotionFrame(NamedTuple):
 class SpeechStream:
     """One performance of one voice.  Use `Generator.stream`.
 
-    level: of the whole sound, when it is known beforehand.
+    level, encoded: of the whole sound, when it is known beforehand (`listen.measure`,
+    `articulation.encode`).  Raises BadOption for networks that need to know it.
     """
 
     def __init__(self, articulation: Articulation, performer: Performer, *, seed: int = 0,
                  options: SpeechOptions = SpeechOptions(), sampling: Sampling = Sampling(),
-                 level: Level | None = None) -> None:  # fmt: skip
+                 level: Level | None = None, encoded: NDArray | None = None
+                 ) -> None:  # fmt: skip
+        if articulation.encoder and encoded is None:
+            raise BadOption(f"networks trained on {articulation.encoder} hear whole files; use "
+                            "Generator.generate, or others for live sound")  # fmt: skip
+        self._encoded = encoded
         self._articulation, self._performer, self._sampling = articulation, performer, sampling
         self._listener = Listener(level)
         self._direction = directed(options)
@@ -95,7 +102,7 @@ class SpeechStream:
 
     def _chunk(self, start: int, count: int) -> Array:
         """Frames start to start + count, (count, C)."""
-        heard = hear(self._listener, self._articulation, start, start + count)
+        heard = hear(self._listener, self._articulation, start, start + count, self._encoded)
         asked = self._direction[start : start + CHUNK]
         numbers = np.concatenate([self._heard_before, heard.numbers])
         # at the very end what is beyond it is heard as silence

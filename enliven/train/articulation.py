@@ -16,6 +16,7 @@ import torch
 from enliven.metrics.lips import correlation
 from enliven.motion.audio import MEL_BANDS
 from enliven.motion.controls import CONTROLS
+from enliven.motion.encoders import load_encoder
 from enliven.train.articulation_data import (
     MEASURES,
     Clip,
@@ -64,24 +65,27 @@ class Config:
     rate: float = 1.5e-3  # peak learning rate
     voices: int = 12  # other voices made of each clip of a speaker with few clips
     big_speaker: int = 300  # clips used of a speaker with many, each in two voices
+    encoder: str = ""  # another speech encoder (motion.encoders) instead of bands and phones
+    layer: int = -1  # of that encoder
     seed: int = 0
 
 
 def make_examples(clips: Sequence[Clip], config: Config) -> list[Example]:
     """Every clip in its own and in other voices, and noise to rest in."""
+    ears = load_encoder(config.encoder, config.layer).features if config.encoder else None
     examples = []
     for speaker in sorted({clip.speaker for clip in clips}):
         own = [clip for clip in clips if clip.speaker == speaker]
         voices = config.voices if len(own) < 20 else 5 if len(own) < 100 else 1
         kept = np.linspace(0, len(own) - 1, min(len(own), config.big_speaker)).round().astype(int)
         for clip in (own[i] for i in kept):
-            examples.append(example(clip))
+            examples.append(example(clip, ears=ears))
             examples += [
-                example(clip, np.random.default_rng(seed_of(config.seed, clip.name, voice)))
+                example(clip, np.random.default_rng(seed_of(config.seed, clip.name, voice)), ears)
                 for voice in range(voices)
             ]
     rng = np.random.default_rng(seed_of(config.seed, "noise"))
-    return examples + [silent_example(rng) for _ in range(60)]
+    return examples + [silent_example(rng, ears=ears) for _ in range(60)]
 
 
 def train(
@@ -98,7 +102,8 @@ def train(
     member = config.members[number]
     seed = seed_of(config.seed, number)
     torch.manual_seed(seed)
-    net = ArticulationNet(Sizes(member.width, member.drop))
+    width = examples[0].features.shape[1]
+    net = ArticulationNet(Sizes(member.width, member.drop, width))
     optimizer = torch.optim.AdamW(net.parameters(), config.rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.rate, total_steps=member.steps, pct_start=0.1
@@ -139,7 +144,9 @@ def train(
             hidden.replace(checkpoint)
         if step + 1 == stop:
             break
-    if member.hide == 1:  # never heard the bands, so it must not start to now
+    if (
+        member.hide == 1 and not config.encoder
+    ):  # never heard the bands, so it must not start to now
         with torch.no_grad():
             net.hear[0].weight[:, :MEL_BANDS] = 0
     return net.eval()
@@ -178,7 +185,8 @@ def fit(examples: Sequence[Example], tested: Sequence[Clip], folder: Path, confi
         train(examples, config, number, folder / f"member{number}.pt")
         for number in range(len(config.members))
     ]
-    rows = evaluate(members, [example(clip) for clip in tested])
+    ears = load_encoder(config.encoder, config.layer).features if config.encoder else None
+    rows = evaluate(members, [example(clip, ears=ears) for clip in tested])
     for speaker in sorted({clip.speaker for clip in tested}):
         table = np.array([rows[clip.name] for clip in tested if clip.speaker == speaker])
         middle = zip(MEASURES, np.median(table, 0), strict=True)
@@ -190,6 +198,8 @@ def fit(examples: Sequence[Example], tested: Sequence[Clip], folder: Path, confi
         "aperture": " ".join(f"{x:.5f}" for x in lip_basis() @ measure_matrix()[:, 0]),
         "held_out": " ".join(clip.name for clip in tested),
         "speakers": " ".join(sorted({e.speaker for e in examples if e.speaker != "noise"})),
+        "encoder": config.encoder,
+        "layer": str(config.layer),
         "config": repr(config),
     }
     hidden = made.with_suffix(".part")

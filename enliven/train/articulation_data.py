@@ -7,7 +7,7 @@ microphones and noise.
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from enliven.metrics.lips import (
     MOUTH_CORNERS,
     OUTER_GAPS,
 )
-from enliven.motion.audio import FEATURES, MEL_BANDS, SAMPLE_RATE, analyse, features
+from enliven.motion.audio import FEATURES, HOP, MEL_BANDS, SAMPLE_RATE, analyse, features
 from enliven.motion.controls import CONTROLS, control_matrix, controls_of
 from enliven.train.articulation_net import REACH, STRIDE
 from enliven.types import MOTION_FPS, group_slice
@@ -177,6 +177,10 @@ def vary_voice(samples: Array, rng: np.random.Generator) -> Array:
     return voice
 
 
+# Samples (N,) -> features (F, E) of another encoder, frame f at f / 100 s
+Ears = Callable[[NDArray], NDArray]
+
+
 @dataclass(frozen=True)
 class Example:
     """One clip as heard once: features (F, FEATURES) with silence around, and targets.
@@ -191,8 +195,9 @@ class Example:
     controls: Array
 
 
-def example(clip: Clip, rng: np.random.Generator | None = None) -> Example:
-    """The clip as it is, or with another voice when `rng` is given."""
+def example(clip: Clip, rng: np.random.Generator | None = None, ears: Ears | None = None
+            ) -> Example:  # fmt: skip
+    """The clip as it is, or with another voice when `rng` is given; ears: of another encoder."""
     samples = np.asarray(clip.samples / np.float32(32767), np.float32)
     shape, controls = clip.shape, clip.controls
     if rng is not None:
@@ -206,10 +211,11 @@ def example(clip: Clip, rng: np.random.Generator | None = None) -> Example:
         part = np.minimum(at - low, 1.0)[:, None].astype(np.float32)
         shape = shape[low] * (1 - part) + shape[low + 1] * part
         controls = controls[low] * (1 - part) + controls[low + 1] * part
-    return Example(clip.name, clip.speaker, framed(samples, len(shape)), shape, controls)
+    return Example(clip.name, clip.speaker, framed(samples, len(shape), ears), shape, controls)
 
 
-def silent_example(rng: np.random.Generator, seconds: float = 3.0) -> Example:
+def silent_example(rng: np.random.Generator, seconds: float = 3.0, ears: Ears | None = None
+                   ) -> Example:  # fmt: skip
     """Noise or silence with lips at rest."""
     count = int(seconds * SAMPLE_RATE)
     sound = noise(count, rng) * np.float32(0.05 if rng.random() < 0.8 else 0.0)
@@ -219,14 +225,17 @@ def silent_example(rng: np.random.Generator, seconds: float = 3.0) -> Example:
             sound[at : at + 800] += (0.3 * rng.random() * burst).astype(np.float32)
     frames = int(seconds * MOTION_FPS)
     points = len(POINTS) * 3
-    return Example("", "noise", framed(sound, frames), np.zeros((frames, points), np.float32),
+    return Example("", "noise", framed(sound, frames, ears), np.zeros((frames, points), np.float32),
                    np.zeros((frames, len(CONTROLS)), np.float32))  # fmt: skip
 
 
-def framed(samples: Array, frames: int) -> NDArray[np.float16]:
+def framed(samples: Array, frames: int, ears: Ears | None = None) -> NDArray[np.float16]:
     """Features that `frames` motion frames need, (2 * REACH + STRIDE * (frames - 1) + 1, ...)."""
-    sound = analyse(samples, REACH, 2 * REACH + STRIDE * (frames - 1) + 1)
-    return features(sound).astype(np.float16)
+    total = 2 * REACH + STRIDE * (frames - 1) + 1
+    if ears is None:
+        return features(analyse(samples, REACH, total)).astype(np.float16)
+    edge = max(0, (total - REACH) * HOP - len(samples))
+    return ears(np.pad(samples, (REACH * HOP, edge)))[:total].astype(np.float16)
 
 
 def seed_of(*parts: object) -> int:
@@ -237,7 +246,7 @@ def seed_of(*parts: object) -> int:
 def batches(
     examples: Sequence[Example], size: int, frames: int, seed: int, hide: float
 ) -> Iterator[tuple[Array, Array, Array]]:
-    """Endless (features (B, FEATURES, F), controls (B, K, T), shape (B, T, P)).
+    """Endless (features (B, E, F), controls (B, K, T), shape (B, T, P)).
 
     Speakers count by the root of their clips, and none more than half; noise is one in twenty.
     hide: share of rows that hear the phone scores only.  Bands tell voices apart, phones do not:
@@ -253,8 +262,9 @@ def batches(
     share = np.minimum(share, share.sum() / 2)
     share /= share.sum()
     needed = 2 * REACH + STRIDE * (frames - 1) + 1
+    width = by_speaker[names[0]][0].features.shape[1]
     while True:
-        heard = np.empty((size, needed, FEATURES), np.float32)
+        heard = np.empty((size, needed, width), np.float32)
         controls = np.empty((size, frames, len(CONTROLS)), np.float32)
         shape = np.empty((size, frames, len(POINTS) * 3), np.float32)
         for row in range(size):
@@ -268,7 +278,7 @@ def batches(
                 item.controls[at : at + frames],
                 item.shape[at : at + frames],
             )
-        # a speaker's level against the background, and the odd lost band
-        heard[:, :, :MEL_BANDS] += rng.normal(0, 0.1, (size, 1, MEL_BANDS))
-        heard[rng.random(size) < hide, :, :MEL_BANDS] = 0
+        if width == FEATURES:  # a speaker's level against the background, and the odd lost band
+            heard[:, :, :MEL_BANDS] += rng.normal(0, 0.1, (size, 1, MEL_BANDS))
+            heard[rng.random(size) < hide, :, :MEL_BANDS] = 0
         yield heard.transpose(0, 2, 1), controls.transpose(0, 2, 1), shape

@@ -26,6 +26,7 @@ REACH = 2 + 2 + 4 + STRIDE * sum(DILATIONS)
 class Sizes:
     width: int = 64  # C
     drop: float = 0.2  # of features between layers, in training only
+    features: int = FEATURES  # numbers heard a frame
 
 
 class Norm(nn.Module):
@@ -56,7 +57,7 @@ class Block(nn.Module):
 
 
 class ArticulationNet(nn.Module):
-    """(B, FEATURES, 2 * REACH + STRIDE * (T - 1) + 1) -> (B, K + 1, T).
+    """(B, features, 2 * REACH + STRIDE * (T - 1) + 1) -> (B, K + 1, T).
 
     The last output is the logit of closed lips, the others are the controls.
     """
@@ -66,7 +67,7 @@ class ArticulationNet(nn.Module):
         narrow, middle, width = sizes.width * 5 // 8, sizes.width * 3 // 4, sizes.width
         self.hear = nn.ModuleList(
             [
-                nn.Conv1d(FEATURES, narrow, 5),
+                nn.Conv1d(sizes.features, narrow, 5),
                 nn.Conv1d(narrow, middle, 5, stride=2),
                 nn.Conv1d(middle, width, 5, stride=2),
             ]

@@ -6,7 +6,6 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from enliven.motion.audio import FEATURES
 from enliven.motion.controls import CONTROLS
 from enliven.train.articulation_net import SHARPNESS, ArticulationNet, Norm
 from enliven.train.onnx_graph import Graph
@@ -35,7 +34,7 @@ def _network(graph: Graph, x: str, net: ArticulationNet) -> tuple[str, str]:
 
 
 def to_onnx(members: Sequence[ArticulationNet], settings: dict[str, str]) -> onnx.ModelProto:
-    """One graph that averages the networks: "features" (1, FEATURES, F) -> "controls" (1, K, T)
+    """One graph that averages the networks: "features" (1, E, F) -> "controls" (1, K, T)
     and "closed" (1, 1, T), the probability that the lips are closed.
     """
     graph = Graph()
@@ -45,7 +44,7 @@ def to_onnx(members: Sequence[ArticulationNet], settings: dict[str, str]) -> onn
 
     return graph.model(
         "articulation",
-        {"features": [1, FEATURES, "F"]},
+        {"features": [1, members[0].hear[0].in_channels, "F"]},
         {"controls": [1, len(CONTROLS), "T"], "closed": [1, 1, "T"]},
         settings,
     )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from enliven.data.augment import Augmentation, augment
 from enliven.data.perform import Label, head_speed, perform, random_label
-from enliven.motion.articulation import Articulation, hear, voice_of
+from enliven.motion.articulation import Articulation, encode, hear, voice_of
 from enliven.motion.audio import SAMPLE_RATE
 from enliven.motion.chunks import BEFORE, CHUNK, conditions, silence, without
 from enliven.motion.controls import CONTROLS
@@ -61,10 +61,11 @@ def listened(samples: NDArray, frames: int, articulation: Articulation) -> tuple
     listener = Listener(measure(samples))
     listener.push(samples)
     listener.finish()
+    encoded = encode(articulation, samples)
     parts = []
     for start in range(0, frames, CHUNK):
         stop = min(start + CHUNK, frames)
-        found = hear(listener, articulation, start, stop)
+        found = hear(listener, articulation, start, stop, encoded)
         parts.append((found.numbers, found.controls, voice_of(found.voice, slice(stop - start))))
     numbers, _, voices = zip(*parts, strict=True)
     names = vars(voices[0])
