@@ -135,11 +135,7 @@ def perform(plan: Plan, *, overwrite: bool = False, progress: Progress | None = 
         clock.lap("portrait")
         report("portrait", 1, 1)
 
-        texts = [
-            (p.tts, p.voice) if p.tts is not None and p.voice is not None else None
-            for p in plan.parts
-        ]
-        spoken = open_until_done.enter_context(spoken_files(texts))
+        spoken = open_until_done.enter_context(spoken_files([p.spoken for p in plan.parts]))
         sounds = [said or path for said, path in zip(spoken, plan.sounds, strict=True)]
         voices = [read_speech(path) if path else None for path in sounds]
         for note in dict.fromkeys(note for voice in voices if voice for note in voice.notes):
