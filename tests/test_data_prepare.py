@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -145,6 +147,20 @@ def test_a_process_that_goes_down_takes_no_other_along(videos: Path, tmp_path: P
     why = {row["source"]: row["reasons"] for row in manifest(tmp_path / "clips")}
     assert "brought down" in why["ann/a_0.mp4"][0]
     assert "brought down" in why["ben/b_9.mp4"][0]
+    # what might go well another time is tried again
+    known = {path.stem for path in (tmp_path / "clips" / "sources").iterdir()}
+    hashes = {row["source"]: row["sha256"][:32] for row in manifest(tmp_path / "clips")}
+    assert hashes["ben/face.mkv"] in known
+    assert not known & {hashes["ann/a_0.mp4"], hashes["ben/b_9.mp4"], hashes["bug.avi"]}
+
+
+def test_a_program_that_processes_cannot_read_is_told(videos: Path, tmp_path: Path) -> None:
+    program = f"from enliven.data.prepare import prepare; prepare({str(videos)!r}, 'clips')"
+    (tmp_path / "program.py").write_text(program)
+    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True,
+                          text=True)  # fmt: skip
+    assert done.returncode == 1
+    assert 'call it under `if __name__ == "__main__":`' in done.stderr
 
 
 def test_limit_draws_by_seed(videos: Path, tmp_path: Path) -> None:

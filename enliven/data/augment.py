@@ -28,7 +28,7 @@ TELEPHONE_RATE = 8000
 MU = 255.0  # of the companding of ITU-T G.711
 # Codec -> encoder, container, sample rate, and bits a second from the worst to a good one.
 CODECS = {
-    "mp3": ("libmp3lame", "mp3", 16_000, (8_000, 48_000)),
+    "mp3": ("libmp3lame", "mp3", 16_000, (16_000, 48_000)),
     "opus": ("libopus", "ogg", 16_000, (6_000, 32_000)),
     "aac": ("aac", "mp4", 16_000, (12_000, 48_000)),
 }

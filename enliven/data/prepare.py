@@ -77,6 +77,14 @@ class Source:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Done:
+    """What became of a video.  final: it would be the same again; a crash might not."""
+
+    rows: list[Row]
+    final: bool
+
+
 def prepare(
     folder: str | os.PathLike[str],
     out: str | os.PathLike[str],
@@ -88,6 +96,8 @@ def prepare(
 
     progress: called after each video; it may raise `Cancelled`, which leaves finished ones done.
     work: what makes the clips of one video.
+    A program that calls this must do so under ``if __name__ == "__main__":``, for the processes
+    begin by reading it.
     Raises BadMedia when the folder holds no videos, BadOption, OutputError.
     """
     folder, out = Path(folder), Path(out)
@@ -167,11 +177,12 @@ def _all_rows(
             else:
                 settled.append((name, known))
 
-    for source, made in _worked(new(), out, options.jobs, work):
-        _record(source, made, out)
+    for source, done in _worked(new(), out, options.jobs, work):
+        if done.final:
+            _record(source, done.rows, out)
         yield from settled
         settled.clear()
-        yield source.name, made
+        yield source.name, done.rows
     yield from settled
 
 
@@ -251,13 +262,13 @@ def _save(out: Path, ordered: list[Row]) -> None:
 
 def _worked(
     sources: Iterable[Source], out: Path, jobs: int, work: Work
-) -> Iterator[tuple[Source, list[Row]]]:
-    """(video, rows) as they get done, in processes; one that crashes takes no other along."""
+) -> Iterator[tuple[Source, Done]]:
+    """Videos as they get done, in processes; one that crashes takes no other along."""
     waiting = iter(sources)
     while True:
         suspects: list[Source] = []  # were being done when a process went down
         with _pool(jobs) as pool:
-            running: dict[Future[list[Row]], Source] = {}
+            running: dict[Future[Done], Source] = {}
             while not suspects:
                 for source in islice(waiting, jobs + 1 - len(running)):
                     try:
@@ -278,26 +289,37 @@ def _worked(
         yield from _one_by_one(suspects, out, work)
 
 
-def _one_by_one(
-    suspects: list[Source], out: Path, work: Work
-) -> Iterator[tuple[Source, list[Row]]]:
+def _one_by_one(suspects: list[Source], out: Path, work: Work) -> Iterator[tuple[Source, Done]]:
     for source in suspects:
         with _pool(1) as pool:
+            _check_started(pool)
             try:
                 yield source, pool.submit(_safely, work, source, out).result()
             except BrokenProcessPool:
                 reason = "the process that read it was brought down, by its content or for memory"
-                yield source, [replace(_nothing(source), reasons=(reason,))]
+                yield source, Done([replace(_nothing(source), reasons=(reason,))], final=False)
 
 
-def _safely(work: Work, source: Source, out: Path) -> list[Row]:
+def _check_started(pool: ProcessPoolExecutor) -> None:
+    try:
+        pool.submit(os.getpid).result()
+    except BrokenProcessPool:
+        raise EnlivenError(
+            "no process can be started to work on the videos; if this is called from a program "
+            'of your own, save it to a file and call it under `if __name__ == "__main__":`, or '
+            "use `enliven data prepare`"
+        ) from None
+
+
+def _safely(work: Work, source: Source, out: Path) -> Done:
     """What runs in the process: only a target that cannot be written is an error of the run."""
     try:
-        return work(source.path, source.name, source.sha256, source.speaker, out)
+        return Done(work(source.path, source.name, source.sha256, source.speaker, out), True)
     except OutputError:
         raise
     except Exception as error:
-        return [_rejected(source.name, source.sha256, source.speaker, error, source.path)]
+        row = _rejected(source.name, source.sha256, source.speaker, error, source.path)
+        return Done([row], isinstance(error, EnlivenError))
 
 
 @contextmanager
