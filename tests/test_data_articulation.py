@@ -9,10 +9,10 @@ from enliven.data.articulation import (
     TARGETS,
     articulate,
     meeting,
-    opening,
     targets,
     weights,
 )
+from enliven.data.perform import opening
 from enliven.data.phonetics import CONSONANTS, KIND, VOWELS, segments
 from enliven.face.head import load_head
 from enliven.media.espeak import Phone

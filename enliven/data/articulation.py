@@ -11,17 +11,15 @@ Legend: T motion frames at 25 Hz, F fine frames, S segments, K controls, G group
 """
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from enliven.data.perform import opening
 from enliven.data.phonetics import Segment, segments
-from enliven.face.head import load_head
 from enliven.media.espeak import Phone
-from enliven.metrics.lips import measure_shape
-from enliven.motion.closure import JAW_FOR_TEETH, KEPT, TO_TEETH
-from enliven.motion.controls import CONTROL, CONTROLS, control_matrix
+from enliven.motion.closure import shut
+from enliven.motion.controls import CONTROL, CONTROLS
 from enliven.types import MOTION_FPS
 
 Array = NDArray[np.float64]
@@ -205,12 +203,13 @@ GROUPS: Mapping[str, tuple[tuple[str, ...], float, float]] = {
 }  # fmt: skip
 EXPONENT = 1.2  # of time in the exponent of dominance
 
-# Dominance of a kind over each group, in the order of GROUPS; 1 is a full vowel's.
+# Dominance of a kind over each group, in the order of GROUPS; what counts is its ratio to that
+# of the neighbours.
 DOMINANCE: Mapping[str, tuple[float, float, float, float]] = {
     "vowel": (2.2, 0.84, 0.6, 0.7),
     "pause": (0.25, 0.84, 0.8, 0.8),
     "bilabial": (2.21, 3.81, 0.12, 0.12),
-    "near": (0.6, 1.5, 0.15, 0.15),
+    "near": (1.5, 1.9, 0.15, 0.15),
     "labiodental": (0.62, 1.99, 0.25, 0.25),
     "dental": (0.84, 0.59, 0.2, 0.2),
     "alveolar": (0.8, 0.11, 0.12, 0.15),
@@ -231,7 +230,7 @@ WEAK_VOWEL = 0.5  # share of dominance that an unstressed vowel keeps
 MIDDLE = 0.36  # share of its time in which a gesture has its full dominance
 LEAD_SECONDS = 0.09  # before a sound after a pause in which the mouth already opens
 HANG_SECONDS = 0.08  # after the last sound before a pause until the mouth begins to rest
-REST_SECONDS = 0.15  # of pause at which the mouth comes fully to rest
+REST_SECONDS = 0.15  # a shorter pause has less than its full dominance
 APPROACH_SECONDS = 0.045  # in which lips come together for a closure, and part again
 SMOOTH_SECONDS = 0.018  # deviation of the muscles' own smoothing
 
@@ -308,30 +307,6 @@ def meeting(parts: tuple[Segment, ...], kind: str, times: NDArray) -> Array:
     return made
 
 
-@cache
-def opening() -> Array:
-    """(K,) aperture between the inner lips that each control makes at 1, IOD."""
-    head = load_head()
-    moved = np.einsum("kc,cnd->knd", control_matrix(), head.basis)
-    rest = measure_shape(head.mean[None]).aperture
-    return np.asarray(measure_shape(head.mean + moved).aperture - rest)
-
-
-def meet(controls: Array, lips: Array, teeth: Array) -> Array:
-    """Controls (F, K) with lips together and lower lip at the teeth by the given degree, (F,)."""
-    made = controls.copy()
-    teeth = teeth * (1 - lips)
-    for name, kept in KEPT.items():
-        made[:, CONTROL[name]] *= 1 - lips * (1 - kept)
-    made[:, CONTROL["jawOpen"]] *= 1 - teeth * (1 - JAW_FOR_TEETH)
-    for name, amount in TO_TEETH.items():
-        made[:, CONTROL[name]] = np.maximum(made[:, CONTROL[name]], teeth * amount)
-    rest = np.maximum(made @ opening(), 0) * lips
-    made[:, CONTROL["mouthClose"]] += rest / -opening()[CONTROL["mouthClose"]]
-    made[:, CONTROL["mouthPress"]] += 0.1 * lips
-    return made
-
-
 def articulate(phones: Iterable[Phone], frames: int) -> NDArray[np.float32]:
     """Lip controls (frames, K) of timed phones, 0 at rest; frame i is at i / 25 s."""
     parts = segments(phones) or (Segment("pause", 0.0, 1.0, 1.0),)
@@ -349,5 +324,6 @@ def articulate(phones: Iterable[Phone], frames: int) -> NDArray[np.float32]:
     smooth = np.stack([np.convolve(row, kernel, "valid") for row in controls.T], 1)
     # after smoothing, which would open short closures again
     smooth, times = smooth[::FINE][:frames], times[margin:-margin:FINE][:frames]
-    closed = meet(smooth, meeting(parts, "bilabial", times), meeting(parts, "labiodental", times))
+    closed = shut(smooth, meeting(parts, "bilabial", times),
+                  meeting(parts, "labiodental", times), opening())  # fmt: skip
     return np.clip(closed, 0, 1).astype(np.float32)

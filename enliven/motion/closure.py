@@ -54,11 +54,19 @@ def close_lips(controls: NDArray, closed: NDArray, heard: NDArray, opening: NDAr
     heard: features (F, FEATURES) as in `phone_probability`.
     opening: (K,) aperture that each control makes, IOD.
     """
-    made = np.array(controls, np.float32)
     meet = np.maximum(
         _step(closed, 0.35, 0.75), _step(phone_probability(heard, BILABIAL), 0.35, 0.6)
     )
-    teeth = _step(phone_probability(heard, LABIODENTAL), 0.2, 0.5) * (1 - meet)
+    return shut(controls, meet, _step(phone_probability(heard, LABIODENTAL), 0.2, 0.5), opening)
+
+
+def shut(controls: NDArray, meet: NDArray, teeth: NDArray, opening: NDArray) -> Array:
+    """Controls (T, K) with lips together, or lower lip at the teeth, to a degree (T,), 0 to 1.
+
+    opening: (K,) aperture that each control makes, IOD.  Together goes before teeth.
+    """
+    made = np.array(controls, np.float32)
+    teeth = teeth * (1 - meet)
     for name, kept in KEPT.items():
         made[:, CONTROL[name]] *= 1 - meet * (1 - kept)
     made[:, CONTROL["jawOpen"]] *= 1 - teeth * (1 - JAW_FOR_TEETH)
