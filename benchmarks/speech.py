@@ -4,7 +4,7 @@
 
 lips       lips against the real ones of the same sound: correlation without any search for a lag,
            lag, closure on bilabials and labiodentals; beside: loudness, recognised phones, the
-           first version's network (--first FILE)
+           first version's network (--first FILE), the articulation network that leads ours
 rendered   lips tracked in the drawn video against the real ones
 meter      the sync meter itself: voices in time with lips against shifted and wrong ones
 languages  agreement of ours with the voice by that meter: languages, singing, noise, telephone
@@ -26,7 +26,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from speech_clips import GRID_VIDEOS, KNOWN_SPEAKERS, Clip, FirstVersion, Tracks, generate
+from speech_clips import GRID_VIDEOS, KNOWN_SPEAKERS, Clip, Regression, Tracks, generate
 from speech_controls import controls_table
 from speech_cost import cost_table
 from speech_lips import lips_table
@@ -54,7 +54,8 @@ class Setting:
         self.data: Path = options.data
         self.tracks = Tracks(tuple(options.tracks))
         self.folds = load_folds(options.folds)
-        self.first = FirstVersion(options.first) if options.first else None
+        self.first = Regression(open_session(options.first.read_bytes())) if options.first else None
+        self.leading = Regression(load_session("articulation.onnx"))
 
     def videos(self, *starts: str) -> list[Clip]:
         """Development videos whose names begin so; all without any."""
@@ -95,6 +96,9 @@ def load_folds(folder: Path | None) -> list[tuple[Generator, set[str]]]:
 
 
 def lips(setting: Setting) -> None:
+    ways = {"articulation": setting.leading}
+    if setting.first:
+        ways = {"first version": setting.first} | ways
     held = {name for _, names in setting.folds for name in names}
     grid = setting.videos(*GRID_VIDEOS)
     unseen = [c for c in grid if c.name in held or not c.name.startswith(KNOWN_SPEAKERS)]
@@ -109,7 +113,7 @@ def lips(setting: Setting) -> None:
             print(f"\n{title}: skipped, no such clips under {setting.data}")
             continue
         each = not title.startswith("speaker known")
-        lips_table(title, clips, setting.speak, setting.first, setting.options.seeds, each)
+        lips_table(title, clips, setting.speak, ways, setting.options.seeds, each)
 
 
 def held_out_clips(setting: Setting, names: set[str]) -> list[Clip]:

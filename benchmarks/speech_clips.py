@@ -139,14 +139,15 @@ def generate(clip_samples: Array, frames: int, seed: int = 0, generator: Generat
     )
 
 
-class FirstVersion:
-    """The regression that the package shipped first: lips alone, no seeds."""
+class Regression:
+    """A network that tells lips outright, without seeds: the first version's, or the articulation
+    network that leads the generator."""
 
-    def __init__(self, path: Path) -> None:
-        self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self.session = session
         stored = self.session.get_modelmeta().custom_metadata_map
         if tuple(stored["controls"].split()) != CONTROLS:
-            raise SystemExit(f"{path} drives other controls; give the first version's speech.onnx")
+            raise SystemExit("--first drives other controls; give the first version's speech.onnx")
         self.reach = int(stored["reach"])
         self.opening = np.array([float(x) for x in stored["aperture"].split()], np.float32)
 

@@ -11,8 +11,8 @@ from speech_clips import (
     OPENNESS,
     SPREAD,
     Clip,
-    FirstVersion,
     Phone,
+    Regression,
     lips_of,
     loudness,
     phone_curve,
@@ -28,6 +28,7 @@ Array = NDArray[np.floating]
 Speaker = Callable[[Clip, int], Motion]  # what a generator makes of a clip with a seed
 
 MEASURES = ("aperture", "width", "protrusion")
+NETWORKS = ("first version", "articulation")
 LAG_LIMIT = 8  # frames
 CLOSED = 0.012  # aperture up to which lips count as closed, IOD
 OPEN = 0.04  # from which they count as open
@@ -150,24 +151,24 @@ def false_share(tally: Tally) -> str:
 
 
 def lips_table(
-    title: str, clips: list[Clip], speaker: Speaker, first: FirstVersion | None, seeds: int,
+    title: str, clips: list[Clip], speaker: Speaker, regressions: dict[str, Regression], seeds: int,
     each: bool,
 ) -> None:  # fmt: skip
     """Prints one set of clips: a row a method, medians over clips, median (range) over seeds."""
     scores: dict[str, list[list[Score]]] = {}
     if each:
-        print(f"\n{title}: aperture by clip\n{'clip':28s} loudness phones  first  ours            "
-              "  late  width protr.")  # fmt: skip
+        print(f"\n{title}: aperture by clip\n{'clip':28s} loudness phones first artic. "
+              f"{'ours':18s} late  width protr.")  # fmt: skip
     for clip in clips:
         heard = recognised_phones(clip.samples)
         phones = spoken_phones(clip.name, clip.samples) or [
             Phone(name, start // 4, -(-stop // 4)) for name, start, stop in heard
         ]
         ways = simple_lips(clip, heard)
-        if first:
-            ways["first version"] = lips_of(first.generate(clip.samples, clip.frames))
+        for name, network in regressions.items():
+            ways[name] = lips_of(network.generate(clip.samples, clip.frames))
         row = {
-            name: [score_lips(lips, rest_aperture() if name == "first version" else 0.0, clip,
+            name: [score_lips(lips, rest_aperture() if name in regressions else 0.0, clip,
                               phones)]
             for name, lips in ways.items()
         }  # fmt: skip
@@ -181,7 +182,7 @@ def lips_table(
         if each:
             ours = row["ours"]
             print(f"{clip.name:28s} {row['loudness'][0].r[0]:8.2f} {row['phones'][0].r[0]:6.2f} "
-                  f"{row['first version'][0].r[0] if first else np.nan:6.2f}  "
+                  f"{''.join(f'{row[n][0].r[0] if n in row else np.nan:6.2f}' for n in NETWORKS)} "
                   f"{told(s.r[0] for s in ours):17s} {np.median([s.late for s in ours]):4.0f} "
                   f"{np.median([s.r[1] for s in ours]):6.2f} "
                   f"{np.median([s.r[2] for s in ours]):6.2f}"
@@ -189,7 +190,7 @@ def lips_table(
                   flush=True)  # fmt: skip
     print(f"\n{title}: {len(clips)} clips\n{'method':14s} {'aperture':18s} {'width':18s} "
           f"{'protrusion':18s} late  bilabials    lab.dent.    real closures  false")  # fmt: skip
-    trained = first is not None and clips[0].name.startswith(GRID_VIDEOS)
+    trained = "first version" in regressions and clips[0].name.startswith(GRID_VIDEOS)
     for name, found in scores.items():
         count = len(found[0])
         columns = [told(np.median([clip[s].r[k] for clip in found]) for s in range(count))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from speech_clips import Clip, generate, lips_of
 
-from enliven.metrics.lips import correlation
+from enliven.metrics.lips import LipMeasures, correlation
 from enliven.metrics.motion import (
     alignment,
     coupling,
@@ -39,7 +39,7 @@ def brow_raise(motion: Motion) -> Array:
     return up - 0.5 * (motion["browDownLeft"] + motion["browDownRight"])
 
 
-def statistics(motion: Motion, samples: Array) -> dict[str, float]:
+def statistics(motion: Motion, lips: LipMeasures, samples: Array) -> dict[str, float]:
     """Every number of a performance, by name."""
     fps, frames = MOTION_FPS, len(motion)
     turn = smooth(motion.group("head"), TRACKER_SMOOTH)
@@ -77,6 +77,9 @@ def statistics(motion: Motion, samples: Array) -> dict[str, float]:
         "brows with loudness, |r|": abs(coupling(brows, loud, fps)[0]),
         "gaze yaw deviation, deg": float(gaze.deviation_deg[0]),
         "gaze pitch deviation, deg": float(gaze.deviation_deg[1]),
+        "lip opening deviation, IOD": float(np.nanstd(lips.aperture)),
+        "lip opening speed, IOD/s": float(np.nanmean(np.abs(np.diff(lips.aperture))) * fps),
+        "lip width deviation, IOD": float(np.nanstd(lips.width)),
         "gaze within 5 deg": gaze.ahead,
         "gaze shifts a minute": gaze.shifts,
     }
@@ -98,8 +101,9 @@ def natural_table(clips: list[Clip], speak: Callable[[Clip, int], Motion]) -> No
     if not clips:
         print("skipped: no real clips with fitted motion")
         return
-    real = [statistics(Motion(c.values), c.samples) for c in clips]
-    ours = [statistics(speak(c, i), c.samples) for i, c in enumerate(clips)]
+    real = [statistics(Motion(c.values), c.lips, c.samples) for c in clips]
+    made = [speak(c, i) for i, c in enumerate(clips)]
+    ours = [statistics(m, lips_of(m), c.samples) for m, c in zip(made, clips, strict=True)]
     print(f"{len(clips)} people in the wild, and ours to their voices, a seed each; both smoothed "
           f"by {TRACKER_SMOOTH} s\n"
           f"{'':28s} real: median (10-90%)        ours: median (10-90%)        inside")  # fmt: skip

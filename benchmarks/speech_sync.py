@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from speech_clips import Clip, FirstVersion, generate, lips_of, rest_aperture
+from speech_clips import Clip, Regression, generate, lips_of, rest_aperture
 from speech_lips import CLOSED, around
 
 from enliven.data.articulation import articulate
@@ -215,7 +215,7 @@ def by_language(scores: list[tuple[str, float]]) -> None:
 
 
 def languages_table(
-    folder: Path, real: list[Clip], first: FirstVersion | None, seeds: int
+    folder: Path, real: list[Clip], first: Regression | None, seeds: int
 ) -> None:  # fmt: skip
     """Agreement of ours with each voice; scale: real people, and ours with another voice."""
     meter = load_meter()
@@ -257,7 +257,7 @@ def languages_table(
     by_language(scores)
 
 
-def silence_table(folder: Path, seeds: int, first: FirstVersion | None) -> None:
+def silence_table(folder: Path, seeds: int, first: Regression | None) -> None:
     """Deviation of the lips where nothing is said, beside that in speech."""
     files = ("a02_en_libri_1320.mp3", "a14_silence_5s.wav", "a15_pink_noise_5s.wav")
     sounds: dict[str, Array] = {}
