@@ -111,7 +111,7 @@ def curves(samples: NDArray, lips: NDArray, motion: Motion, seconds: float) -> P
     picture = np.full((height * len(strips), width, 3), 255, np.uint8)
     for row, (title, lines, middle) in enumerate(strips):
         for (curve, scale), colour in zip(lines, COLOURS, strict=False):
-            up = np.clip(curve[:frames] * scale + middle, 0, 1) * (height - 4)
+            up = np.clip(np.nan_to_num(curve[:frames]) * scale + middle, 0, 1) * (height - 4)
             points = np.stack([x, (row + 1) * height - 2 - up], 1).round().astype(np.int32)
             cv2.polylines(picture, [points], False, colour, 1, cv2.LINE_AA)
         picture[(row + 1) * height - 1] = 200
