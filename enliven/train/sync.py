@@ -25,8 +25,8 @@ from enliven.types import MOTION_FPS
 
 VIDEO = {".mp4", ".mpg", ".mov", ".mkv", ".webm", ".avi"}
 SHARE = 0.5  # power of a speaker's number of clips by which the speaker counts
-THROATS = (0.85, 0.93, 1.0, 1.08, 1.18)  # factors on frequency
-COMPONENTS = 200  # principal directions of the windows that are used
+THROATS = (0.78, 0.84, 0.9, 0.95, 1.0, 1.06, 1.12, 1.2, 1.28)  # factors on frequency
+COMPONENTS = 100  # principal directions of the windows that are used
 RIDGE = 0.05  # of the variance of each, whitened
 
 
