@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from enliven.motion.audio import FRAME_RATE, acoustic_model
 from enliven.motion.controls import CONTROLS
 from enliven.motion.emotion import EMOTIONS
-from enliven.motion.latent import REGIONS, UNITS
+from enliven.motion.latent import COLUMN, HEAD, LATENT, REGIONS, UNITS, region_columns
 from enliven.motion.prosody import Prosody
 from enliven.types import MOTION_FPS
 
@@ -74,6 +74,21 @@ def without(asked: NDArray, part: str) -> Array:
     made[..., COLUMNS.get(part, slice(0, 0))] = 0
     made[..., CONDITIONS - len(PARTS) + PARTS.index(part)] = 1
     return made
+
+
+def shown_size(strengths: NDArray, speed_deg: NDArray) -> Array:
+    """By how much a performance of strength 1 at the natural speed is made larger, (T, D).
+
+    strengths: (T, regions); speed_deg: (T,).  What is asked for holds by construction: the
+    generator draws in these units, and as much as is asked of it.  A head that is to turn twice
+    as fast turns twice as far in the same time; how far it goes at that speed is learned.
+    """
+    size = np.empty((len(speed_deg), len(LATENT)), np.float32)
+    for column, region in enumerate(REGIONS):
+        size[:, region_columns(region)] = np.asarray(strengths)[:, column, None]
+    turns = [COLUMN[name] for name in HEAD[:3]]
+    size[:, turns] = np.asarray(speed_deg)[:, None] / NATURAL_SPEED
+    return size
 
 
 def phone_groups(scores: NDArray) -> Array:

@@ -11,6 +11,7 @@ same however long it goes on.  `Generator.generate` is the same loop over a whol
 loudness and spectrum are then known from the start.
 """
 
+from dataclasses import replace
 from typing import NamedTuple, final
 
 import numpy as np
@@ -24,13 +25,14 @@ from enliven.motion.chunks import (
     CHUNK,
     NATURAL_SPEED,
     conditions,
+    shown_size,
     silence,
 )
 from enliven.motion.closure import close_lips
 from enliven.motion.controls import CONTROLS
 from enliven.motion.direction import Direction, directed
 from enliven.motion.emotion import display, liveliness
-from enliven.motion.latent import LATENT, LEAD, REGIONS, UNITS, following, region_columns, to_motion
+from enliven.motion.latent import LATENT, LEAD, REGIONS, UNITS, following, to_motion
 from enliven.motion.listen import Level, Listener
 from enliven.motion.options import SpeechOptions
 from enliven.motion.performer import Performer, Sampling
@@ -42,10 +44,8 @@ Array = NDArray[np.float32]
 # and change their shape three times as much (people filmed anywhere; 1.0 and 2 times for the
 # speakers learned from).  These gains make up for a part of it.
 OPENING_GAIN, SHAPE_GAIN = 1.2, 1.6
+RISE_SECONDS = 1.0  # of emotions at the begin
 SHAPING = ("mouthFunnel", "mouthPucker", "mouthDimple", "mouthSmile", "mouthStretch")
-
-FADE = 0.1  # strength below which a region fades out altogether
-FADED_SPEED = 0.05
 
 
 class MotionFrame(NamedTuple):
@@ -109,7 +109,7 @@ class SpeechStream:
     def _chunk(self, start: int, count: int) -> Array:
         """Frames start to start + count, (count, C)."""
         heard = hear(self._listener, self._articulation, start, start + count, self._encoded)
-        asked = self._direction[start : start + CHUNK]
+        asked = rising(self._direction[start : start + CHUNK], start)
         numbers = np.concatenate([self._heard_before, heard.numbers])
         # at the very end what is beyond it is heard as silence
         numbers = np.concatenate([numbers, silence(CHUNK - count)])
@@ -119,10 +119,12 @@ class SpeechStream:
         rng = np.random.default_rng([self._seed, start])
         drawn = self._performer.draw(self._before, velocity, rng, self._sampling)
         latent = following(np.concatenate([self._before[-2 * LEAD :], drawn]))[:count]
+        strengths, speed_deg = manner_of(asked)
+        latent = latent + display(asked.emotion)[:count]
+        latent = latent * shown_size(strengths, speed_deg)[:count]
         self._before = np.concatenate([self._before, drawn])[-BEFORE:]
         self._heard_before = numbers[CHUNK : CHUNK + BEFORE]
         asked = asked[:count]
-        latent = faded(latent, asked)
         latent[:, : len(CONTROLS)] = self._lips(latent, heard, asked, start)
         return self._life.frames(to_motion(latent), heard.voice, asked)
 
@@ -131,7 +133,7 @@ class SpeechStream:
         lips = slice(0, len(CONTROLS))
         count = len(latent)
         activity = self._listener.activity(start, start + count)[:, None]
-        shown = faded(display(asked.emotion), asked)[:, lips] * UNITS[lips]
+        shown = display(asked.emotion)[:, lips] * UNITS[lips] * asked.mouth[:, None]
         spoken = latent[:, lips] * UNITS[lips]
         spoken = shown + activity * lively_gains() * (spoken - shown)
         closed = heard.closed * activity[:, 0]
@@ -145,23 +147,26 @@ def lively_gains() -> Array:
                     np.float32)  # fmt: skip
 
 
+def rising(asked: Direction, start: int) -> Direction:
+    """What is asked for from motion frame `start` on, with emotions that rise from none."""
+    x = np.clip((start + np.arange(len(asked))) / (RISE_SECONDS * MOTION_FPS), 0, 1)
+    shown = asked.emotion * (x * x * (3 - 2 * x))[:, None].astype(np.float32)
+    return replace(asked, emotion=shown)
+
+
+def manner_of(asked: Direction) -> tuple[Array, Array]:
+    """Strengths (n, regions) and speed of the head (n,), degrees a second, that are asked for."""
+    strengths = np.stack([getattr(asked, region) for region in REGIONS], 1)
+    # a faster head within the same strength, and feelings that slow it or speed it up
+    speed_deg = NATURAL_SPEED * asked.speed * asked.head * liveliness(asked.emotion)
+    return strengths, np.asarray(speed_deg, np.float32)
+
+
 def asked_numbers(asked: Direction) -> Array:
     """What is asked of a window of BEFORE + CHUNK frames, (N, CONDITIONS).
 
     asked: of the CHUNK frames; the frames before are taken to have been asked for the same.
     """
     rows = np.concatenate([np.zeros(BEFORE, int), np.arange(CHUNK)])
-    strengths = np.stack([getattr(asked, region) for region in REGIONS], 1)
-    # a faster head within the same strength, and feelings that slow it or speed it up
-    speed = NATURAL_SPEED * asked.speed * np.maximum(asked.head, FADED_SPEED)
-    speed = speed * liveliness(asked.emotion)
-    return conditions(speed[rows], strengths[rows], asked.emotion[rows])
-
-
-def faded(latent: Array, asked: Direction) -> Array:
-    """Latent (n, D) with regions of no strength at rest."""
-    made = np.array(latent, np.float32)
-    for region in REGIONS:
-        share = np.clip(getattr(asked, region) / FADE, 0, 1)
-        made[:, region_columns(region)] *= share[:, None]
-    return made
+    strengths, speed_deg = manner_of(asked)
+    return conditions(speed_deg[rows], strengths[rows], asked.emotion[rows])

@@ -36,9 +36,9 @@ class PerformerConfig:
     """
 
     shape: Shape = field(default_factory=Shape)
-    steps: int = 4000
+    steps: int = 3600
     batch: int = 64
-    rate: float = 1.2e-3
+    rate: float = 1.5e-3
     warm_up: int = 200
     weight_decay: float = 0.02
     average: float = 0.998

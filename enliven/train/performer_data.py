@@ -18,9 +18,10 @@ from enliven.data.augment import Augmentation, augment
 from enliven.data.perform import Label, head_speed, perform, random_label
 from enliven.motion.articulation import Articulation, encode, hear, voice_of
 from enliven.motion.audio import SAMPLE_RATE
-from enliven.motion.chunks import BEFORE, CHUNK, conditions, silence, without
+from enliven.motion.chunks import BEFORE, CHUNK, conditions, shown_size, silence, without
 from enliven.motion.controls import CONTROLS
-from enliven.motion.latent import LATENT, REGIONS, UNITS, led
+from enliven.motion.emotion import EMOTIONS, display
+from enliven.motion.latent import REGIONS, UNITS, led
 from enliven.motion.listen import Listener, measure
 from enliven.motion.prosody import Prosody
 from enliven.train.articulation_data import Clip, noise
@@ -30,6 +31,7 @@ Array = NDArray[np.float32]
 
 SECONDS = 11.0  # of a piece, about
 PAUSE = (0.15, 1.2)  # seconds between sentences of one piece
+LEAST_SIZE = 0.1  # regions asked for less are learned as if asked for so much
 LEFT_OUT = 0.1  # share of windows without each of speech, speed and emotion, for guidance
 SHAKEN = 0.15  # largest deviation of noise on given frames: what came before is never perfect
 
@@ -127,13 +129,18 @@ def _after_silence(heard: Array) -> NDArray[np.float16]:
 
 
 def performed(piece: Piece, rng: np.random.Generator) -> Performed:
-    """One performance of a piece."""
+    """One performance of a piece, in the units of `shown_size` and less the plain display of its
+    emotion: what is left for a generator to learn."""
     frames = len(piece.lips)
     label = random_label(rng, frames)
     begins = rng.random() < 0.5
-    latent = perform(piece.lips, piece.voice, label, rng, from_rest=begins)
-    label = replace(label, speed=head_speed(latent, piece.voice))
-    before = np.zeros((BEFORE, len(LATENT)), np.float32)
+    made = perform(piece.lips, piece.voice, label, rng, from_rest=begins)
+    label = replace(label, speed=head_speed(made, piece.voice))
+    # a face at rest before it begins does not display anything yet
+    before = np.tile(-display(np.atleast_2d(label.emotion)[:1]), (BEFORE, 1))
+    strengths = np.tile([label.strengths[name] for name in REGIONS], (frames, 1))
+    size = np.maximum(shown_size(strengths, np.full(frames, label.speed)), LEAST_SIZE)
+    latent = made / size - display(np.broadcast_to(label.emotion, (frames, len(EMOTIONS))))
     # what is generated runs ahead: before the first frame stands rest, or what would have been
     full = np.concatenate([before if begins else np.repeat(latent[:1], BEFORE, 0), latent])
     return Performed(piece.heard, led(full).astype(np.float16), label)

@@ -5,8 +5,8 @@ H numbers heard a frame, K numbers of direction a frame.
 
 A window holds the end of the chunk before ("motion frames", EMO, arXiv 2402.17485) and the chunk
 to be generated.  Each frame is a token: its noisy latent, whether it is given, what is heard and
-what is asked for at that moment.  The flow time modulates every layer (adaLN-Zero; Peebles and
-Xie, "Scalable diffusion models with transformers", arXiv 2212.09748).
+what is asked for at that moment.  The flow time and what is asked for modulate every layer
+(adaLN-Zero; Peebles and Xie, "Scalable diffusion models with transformers", arXiv 2212.09748).
 """
 
 import math
@@ -85,9 +85,10 @@ class PerformerNet(nn.Module):
         self.enter = nn.Linear(len(LATENT) + 1, width)
         self.listen = nn.Linear(HEARD, width)
         self.obey = nn.Linear(CONDITIONS, width, bias=False)
+        self.manner = nn.Linear(CONDITIONS, width)  # of the whole window
         self.place = nn.Parameter(torch.randn(FRAMES, width) * 0.02)
         self.time = nn.Sequential(
-            nn.Linear(2 * TIME_WAVES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
+            nn.Linear(2 * TIME_WAVES, width), nn.SiLU(), nn.Linear(width, width)
         )
         self.blocks = nn.ModuleList([Block(shape) for _ in range(shape.depth)])
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
@@ -106,7 +107,8 @@ class PerformerNet(nn.Module):
         The first BEFORE frames of x are given, without noise; their velocity means nothing.
         """
         given = self.given.expand(len(x), FRAMES, 1)
-        time = self.time(time_waves(t))[:, None]
+        time = self.time(time_waves(t))[:, None] + self.manner(asked.mean(1, keepdim=True))
+        time = functional.silu(time)
         token = self.enter(torch.cat([x, given], -1)) + self.listen(heard) + self.obey(asked)
         token = token + self.place
         for block in self.blocks:

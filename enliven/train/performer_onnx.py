@@ -53,7 +53,9 @@ def to_onnx(net: PerformerNet, settings: dict[str, str]) -> onnx.ModelProto:
     graph, width = Graph(), net.shape.width
     angle = graph.node("Mul", ["t", graph.constant(time_rates().numpy()[None, None])])
     waves = graph.node("Concat", [graph.node("Sin", [angle]), graph.node("Cos", [angle])], axis=2)
-    time = graph.silu(graph.linear(graph.silu(graph.linear(waves, net.time[0])), net.time[2]))
+    time = graph.linear(graph.silu(graph.linear(waves, net.time[0])), net.time[2])
+    manner = graph.node("ReduceMean", ["asked"], axes=[1], keepdims=1)
+    time = graph.silu(graph.node("Add", [time, graph.linear(manner, net.manner)]))
 
     # the column that says which frames are given is the same for every window
     weight = net.enter.weight
