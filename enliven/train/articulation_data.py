@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from enliven.data.augment import noise
 from enliven.data.dataset import iterate_clips
 from enliven.face.head import LIP_RINGS_LOWER, LIP_RINGS_UPPER, load_head, mirror_points
 from enliven.metrics.lips import (
@@ -129,21 +130,6 @@ def level_speakers(clips: Sequence[Clip]) -> list[Clip]:
         scales[speaker] = np.float32(np.clip(TYPICAL_SPREAD / own.std(), 0.5, 2.0))
     return [Clip(c.name, c.speaker, c.samples, c.shape * scales[c.speaker],
                  c.controls * scales[c.speaker]) for c in clips]  # fmt: skip
-
-
-def noise(count: int, rng: np.random.Generator) -> Array:
-    """Noise of random colour and slow loudness changes, unit deviation, (count,)."""
-    spectrum = np.fft.rfft(rng.standard_normal(count))
-    hz = np.fft.rfftfreq(count, 1 / SAMPLE_RATE)
-    spectrum *= np.maximum(hz, 20.0) ** -rng.uniform(0, 1.3)
-    if rng.random() < 0.3:  # hum of the mains and machines
-        for harmonic in range(1, 8):
-            at = np.searchsorted(hz, harmonic * rng.choice([50, 60, 100, 120]))
-            spectrum[at] += np.abs(spectrum).max() * 20 * rng.random()
-    sound = np.fft.irfft(spectrum, count)
-    knots = np.arange(0, count + SAMPLE_RATE, SAMPLE_RATE // 2)
-    sound *= np.exp(np.interp(np.arange(count), knots, rng.normal(0, 0.4, len(knots))))
-    return (sound / (sound.std() + 1e-9)).astype(np.float32)
 
 
 def vary_voice(samples: Array, rng: np.random.Generator) -> Array:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from enliven.data.augment import Augmentation, augment
+from enliven.data.augment import Augmentation, augment, noise
 from enliven.data.perform import Label, head_speed, perform, random_label
 from enliven.motion.articulation import Articulation, encode, hear, voice_of
 from enliven.motion.audio import SAMPLE_RATE
@@ -24,7 +24,7 @@ from enliven.motion.emotion import EMOTIONS, display
 from enliven.motion.latent import REGIONS, UNITS, led
 from enliven.motion.listen import Listener, measure
 from enliven.motion.prosody import Prosody
-from enliven.train.articulation_data import Clip, noise
+from enliven.train.articulation_data import Clip
 from enliven.types import MOTION_FPS
 
 Array = NDArray[np.float32]
