@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,9 +23,10 @@ from enliven.face.head import fit_motion
 from enliven.face.track import track_video
 from enliven.geometry import angles_from_rotation, rotation_from_vector, vector_from_rotation
 from enliven.media.audio import Speech, read_speech
-from enliven.motion.direction import directed
+from enliven.motion.direction import Direction, directed
 from enliven.motion.generator import Generator
 from enliven.motion.options import SpeechOptions
+from enliven.motion.stream import MotionFrame
 from enliven.motion.transfer import LIDS, Strength, transfer_expression
 from enliven.motion_io import load_motion_and_reference
 from enliven.types import (
@@ -63,21 +64,70 @@ class Driver(Protocol):
     def __call__(self, portrait: Portrait, *, seed: int = 0) -> Motion: ...
 
 
-def from_speech(speech: Speech | str | Path, *, options: SpeechOptions = SpeechOptions()) -> Driver:
+def from_speech(
+    speech: Speech | str | Path,
+    *,
+    options: SpeechOptions = SpeechOptions(),
+    generator: Generator | None = None,
+) -> Driver:
     """Drive by a recording: lips, jaw and cheeks follow the voice; head, brows and lids live.
 
     speech: a sound file, or a video whose sound is used.  Motion covers its whole duration.
+    generator: one of your own (`Generator.load(folder)`) instead of the one that ships.
     The driver raises BadMedia when the file cannot be read as sound.
     """
 
     def drive(portrait: Portrait, *, seed: int = 0) -> Motion:
         sound = speech if isinstance(speech, Speech) else read_speech(speech)
-        spoken = Generator.load().generate(
+        spoken = (generator or Generator.load()).generate(
             sound.samples, seconds=sound.seconds, seed=seed, options=options
         )
-        return _performed(spoken, portrait, options)
+        return _performed(spoken, portrait, directed(options, len(spoken)))
 
     return drive
+
+
+@final
+class LiveSpeech:
+    """A voice that is still speaking, performed by the person in a portrait.
+
+        live = LiveSpeech(portrait, seed=7)
+        for samples in microphone:  # mono, 16 kHz
+            for frame in live.push(samples):
+                show(frame.seconds, renderer.frame(frame.values))
+
+    A second of motion comes when that second and 0.4 s more were heard (`motion.stream`).
+    """
+
+    def __init__(
+        self,
+        portrait: Portrait,
+        *,
+        seed: int = 0,
+        options: SpeechOptions = SpeechOptions(),
+        generator: Generator | None = None,
+    ) -> None:
+        self._portrait, self._asked = portrait, directed(options)
+        self._stream = (generator or Generator.load()).stream(seed=seed, options=options)
+
+    def push(self, samples: NDArray) -> list[MotionFrame]:
+        """More sound (N,), 16 kHz in -1..1; the frames that are ready, values as in a Motion.
+
+        Raises BadOption when it is not one channel of finite numbers.
+        """
+        return self._carried(self._stream.push(samples))
+
+    def finish(self) -> list[MotionFrame]:
+        """The frames up to the end of the sound."""
+        return self._carried(self._stream.finish())
+
+    def _carried(self, frames: list[MotionFrame]) -> list[MotionFrame]:
+        if not frames:
+            return []
+        spoken = Motion(np.stack([frame.values for frame in frames]))
+        asked = self._asked[frames[0].number : frames[-1].number + 1]
+        carried = _performed(spoken, self._portrait, asked).values
+        return [MotionFrame(frame.number, row) for frame, row in zip(frames, carried, strict=True)]
 
 
 def from_silence(seconds: float, *, options: SpeechOptions = SpeechOptions()) -> Driver:
@@ -86,14 +136,13 @@ def from_silence(seconds: float, *, options: SpeechOptions = SpeechOptions()) ->
 
     def drive(portrait: Portrait, *, seed: int = 0) -> Motion:
         quiet = Generator.load().generate(silence, seconds=seconds, seed=seed, options=options)
-        return _performed(quiet, portrait, options)
+        return _performed(quiet, portrait, directed(options, len(quiet)))
 
     return drive
 
 
-def _performed(motion: Motion, portrait: Portrait, options: SpeechOptions) -> Motion:
+def _performed(motion: Motion, portrait: Portrait, asked: Direction) -> Motion:
     """A generated motion on the person in a portrait, who then feels and looks as was asked."""
-    asked = directed(options, len(motion))
     carried = retarget(motion, portrait, np.zeros(len(CHANNELS)), felt=asked.emotion)
     return look_from_viewer(carried, portrait, np.flatnonzero(np.isfinite(asked.gaze[:, 0])))
 

@@ -9,6 +9,7 @@ from enliven.drive import (
     EYE_REACH,
     KNEE,
     TURN_LIMIT,
+    LiveSpeech,
     from_motion,
     look_from_viewer,
     retarget,
@@ -22,6 +23,8 @@ from enliven.geometry import (
     rotation_from_vector,
     vector_from_rotation,
 )
+from enliven.motion.generator import Generator
+from enliven.motion.options import SpeechOptions
 from enliven.motion.transfer import Strength
 from enliven.types import CHANNELS, INDEX, Motion, Portrait, group_slice
 
@@ -232,3 +235,25 @@ def test_from_motion_is_a_driver() -> None:
     portrait = toy_portrait(motion.values[0].copy())
     driven = from_motion(motion, reference="first")(portrait, seed=5)
     close(driven.values, motion.values)
+
+
+def test_a_live_voice_is_carried_to_the_person_as_a_whole_motion_is() -> None:
+    """Piece by piece the same as all at once, asked-for feelings and looks included."""
+    rest = frame(mouthSmileLeft=0.4, mouthSmileRight=0.4, headRotY=0.1)
+    portrait = toy_portrait(rest)
+    options = SpeechOptions(emotion="happy:0.8", gaze="camera")
+    rng = np.random.default_rng(0)
+    loud = np.abs(np.sin(np.arange(48000) / 3000))
+    sound = (0.1 * loud * rng.standard_normal(48000)).astype(np.float32)
+    stream = Generator.load().stream(seed=3, options=options)
+    spoken = Motion(np.array([f.values for f in [*stream.push(sound), *stream.finish()]]))
+    felt = np.array([[0.8, 0, 0, 0, 0, 0]] * len(spoken))
+    whole = retarget(spoken, portrait, np.zeros(len(CHANNELS)), felt=felt)
+    whole = look_from_viewer(whole, portrait, np.arange(len(whole)))
+
+    live, made = LiveSpeech(portrait, seed=3, options=options), []
+    for start in range(0, len(sound), 5000):
+        made += live.push(sound[start : start + 5000])
+    made += live.finish()
+    assert [f.number for f in made] == list(range(75))
+    np.testing.assert_allclose([f.values for f in made], whole.values, atol=1e-5)
