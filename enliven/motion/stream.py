@@ -32,11 +32,11 @@ from enliven.motion.closure import close_lips
 from enliven.motion.controls import CONTROLS
 from enliven.motion.direction import Direction, directed
 from enliven.motion.emotion import display, liveliness
-from enliven.motion.latent import LATENT, LEAD, REGIONS, UNITS, following, to_motion
+from enliven.motion.latent import COLUMN, LATENT, LEAD, REGIONS, UNITS, following, to_motion
 from enliven.motion.listen import Level, Listener
 from enliven.motion.options import SpeechOptions
 from enliven.motion.performer import Performer, Sampling
-from enliven.types import MOTION_FPS
+from enliven.types import GROUPS, MOTION_FPS
 
 Array = NDArray[np.float32]
 
@@ -44,7 +44,9 @@ Array = NDArray[np.float32]
 # and change their shape three times as much (people filmed anywhere; 1.0 and 2 times for the
 # speakers learned from).  These gains make up for a part of it.
 OPENING_GAIN, SHAPE_GAIN = 1.2, 1.6
+SHIFT_GAIN = 2.0  # people filmed anywhere lean this much further than performances learned from
 RISE_SECONDS = 1.0  # of emotions at the begin
+SHIFT = [COLUMN[name] for name in GROUPS["translation"]]
 SHAPING = ("mouthFunnel", "mouthPucker", "mouthDimple", "mouthSmile", "mouthStretch")
 
 
@@ -122,6 +124,7 @@ class SpeechStream:
         strengths, speed_deg = manner_of(asked)
         latent = latent + display(asked.emotion)[:count]
         latent = latent * shown_size(strengths, speed_deg)[:count]
+        latent[:, SHIFT] *= SHIFT_GAIN
         self._before = np.concatenate([self._before, drawn])[-BEFORE:]
         self._heard_before = numbers[CHUNK : CHUNK + BEFORE]
         asked = asked[:count]
