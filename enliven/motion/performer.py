@@ -37,10 +37,10 @@ class Sampling:
         (classifier-free guidance, Ho and Salimans, arXiv 2207.12598); 1 as learned.
     """
 
-    steps: int = 6
+    steps: int = 8
     shift: float = 1.0
     temperature: Mapping[str, float] = field(
-        default_factory=lambda: {"mouth": 0.2, "brows": 0.9, "eyes": 0.9, "head": 0.9}
+        default_factory=lambda: {"mouth": 0.2, "brows": 1.0, "eyes": 1.0, "head": 1.0}
     )
     speech_guidance: float = 1.0
     emotion_guidance: float = 1.0

@@ -45,6 +45,9 @@ Array = NDArray[np.float32]
 # speakers learned from).  These gains make up for a part of it.
 OPENING_GAIN, SHAPE_GAIN = 1.2, 1.6
 SHIFT_GAIN = 2.0  # people filmed anywhere lean this much further than performances learned from
+# How much of what the performer's lips do otherwise than the articulation network's is taken: it
+# saw the lips of a dozen people, and habits of theirs are not those of a stranger.
+OWN_LIPS = 0.3
 RISE_SECONDS = 1.0  # of emotions at the begin
 SHIFT = [COLUMN[name] for name in GROUPS["translation"]]
 SHAPING = ("mouthFunnel", "mouthPucker", "mouthDimple", "mouthSmile", "mouthStretch")
@@ -138,6 +141,8 @@ class SpeechStream:
         activity = self._listener.activity(start, start + count)[:, None]
         shown = display(asked.emotion)[:, lips] * UNITS[lips] * asked.mouth[:, None]
         spoken = latent[:, lips] * UNITS[lips]
+        told = shown + heard.controls * asked.mouth[:, None]
+        spoken = told + OWN_LIPS * (spoken - told)
         spoken = shown + activity * lively_gains() * (spoken - shown)
         closed = heard.closed * activity[:, 0]
         made = close_lips(spoken, closed, heard.rows, self._articulation.opening)
