@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from speech_clips import (
-    KNOWN_SPEAKERS,
     OPENNESS,
     SPREAD,
     Clip,
@@ -184,9 +183,7 @@ def lips_table(
                   f"{''.join(f'{row[n][0].r[0] if n in row else np.nan:6.2f}' for n in NETWORKS)} "
                   f"{told(s.r[0] for s in ours):17s} {np.median([s.late for s in ours]):4.0f} "
                   f"{np.median([s.r[1] for s in ours]):6.2f} "
-                  f"{np.median([s.r[2] for s in ours]):6.2f}"
-                  f"{'  (speaker known)' if clip.name.startswith(KNOWN_SPEAKERS) else ''}",
-                  flush=True)  # fmt: skip
+                  f"{np.median([s.r[2] for s in ours]):6.2f}", flush=True)  # fmt: skip
     print(f"\n{title}: {len(clips)} clips\n{'method':14s} {'aperture':18s} {'width':18s} "
           f"{'protrusion':18s} late  bilabials    lab.dent.    real closures  false")  # fmt: skip
     trained = "first version" in others and title.startswith("GRID")
