@@ -30,12 +30,12 @@ from enliven.face.portrait import load_portrait
 from enliven.face.track import Track, track_video
 from enliven.geometry import head_points
 from enliven.media.video import read_frames
+from enliven.metrics.image import ms_ssim
 from enliven.render.mesh import FACE_OVAL, LEFT_EYE, LOWER_LIP_OUTER, RIGHT_EYE, UPPER_LIP_OUTER
 from enliven.render.renderer import Renderer
 from enliven.types import Motion, Portrait
 
 REGIONS = ("face", "mouth", "eyes", "outside", "whole")
-SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, table 1
 FINE_PX = 2.0  # detail finer than this blur counts for sharpness
 SHARP_BAND = (0.85, 1.15)  # within which a picture looks as sharp as the real one
 FIRST_VERSION = Path(__file__).parent / "first_version.json"
@@ -89,26 +89,6 @@ def region_masks(landmarks: NDArray, shape: tuple[int, int]) -> dict[str, NDArra
     }
 
 
-def structural_similarity(one: NDArray[np.uint8], two: NDArray[np.uint8],
-                          mask: NDArray[np.bool_]) -> float:  # fmt: skip
-    """Multi-scale SSIM of two RGB pictures (H, W, 3), averaged within a mask (H, W), 0 to 1."""
-    x, y = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) for image in (one, two))
-    share = mask.astype(np.float32)
-    result = 1.0
-    for scale, weight in enumerate(SCALE_WEIGHTS):
-        mx, my, xx, yy, xy = (
-            cv2.GaussianBlur(v, (11, 11), 1.5) for v in (x, y, x * x, y * y, x * y)
-        )
-        structure = (2 * (xy - mx * my) + 58.5225) / (xx - mx * mx + yy - my * my + 58.5225)
-        if scale == len(SCALE_WEIGHTS) - 1:
-            structure = structure * (2 * mx * my + 6.5025) / (mx * mx + my * my + 6.5025)
-        mean = float((structure * share).sum() / max(float(share.sum()), 1e-6))
-        result *= max(mean, 0.0) ** weight
-        x, y, share = (cv2.resize(v, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-                       for v in (x, y, share))  # fmt: skip
-    return result
-
-
 def detail(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
     """Standard deviation within the mask of what is finer than FINE_PX, grey levels."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
@@ -132,8 +112,7 @@ def score(path: Path, limit: int, sheet: Path | None, crops: Path | None) -> dic
         ]
         errors.append([[gap[masks[name]].mean() for name in REGIONS] for gap in gaps])
         if i % 5 == 0:
-            similar = [structural_similarity(frames[i], other, masks["face"])
-                       for other in (drawn, frames[start])]  # fmt: skip
+            similar = [ms_ssim(frames[i], other, masks["face"]) for other in (drawn, frames[start])]
             sharp = detail(drawn, masks["face"]) / max(detail(frames[i], masks["face"]), 1e-6)
             likeness.append([*similar, sharp])
     if sheet is not None:
