@@ -37,7 +37,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data_app, name="data")
-app.command()(train)
 
 DIFFERENT = 5
 ORDER = "enliven.order"
@@ -122,7 +121,7 @@ def animate(
     motion: Annotated[list[Path] | None, typer.Option("--motion", "-m", metavar="FILE",
         help="An .npz motion file.")] = None,
     tts: Annotated[list[str] | None, typer.Option("--tts", metavar="TEXT",
-        help='Text to speak instead of a recording; needs pip install "enliven[speech]".')] = None,
+        help='Text to speak, not a recording; needs pip install "enliven\\[speech]".')] = None,
     voice: Annotated[list[str] | None, typer.Option("--voice", metavar="NAME",
         help="Who speaks the text: en-us, en-gb, de, cmn, ..., or en-us+f2 for a timbre.")] = None,
     driver_face: Annotated[list[int] | None, typer.Option(metavar="N",
@@ -238,6 +237,9 @@ def doctor(as_json: Json = False, debug: Debug = False) -> None:
         print(json.dumps([vars(check) for check in checks]) if as_json else report(checks))
         if any(check.state == "fail" for check in checks):
             raise typer.Exit(DIFFERENT)
+
+
+app.command()(train)
 
 
 @app.callback(invoke_without_command=True)
