@@ -8,13 +8,12 @@ from enliven.data.perform import (
     Label,
     caption,
     head_speed,
-    on_lips,
     opening,
     perform,
     random_label,
 )
 from enliven.motion.controls import CONTROL, CONTROLS
-from enliven.motion.emotion import EMOTIONS, display, liveliness
+from enliven.motion.emotion import EMOTIONS, display, liveliness, on_lips
 from enliven.motion.latent import COLUMN, HEAD, LATENT, REGIONS, UNITS, region_columns
 from enliven.motion.prosody import Prosody, smooth
 
@@ -148,7 +147,7 @@ def test_round_lips_keep_their_shape_under_a_smile() -> None:
     speaking = np.zeros((2, len(CONTROLS)))
     speaking[1, CONTROL["mouthPucker"]] = 0.6
     smile = display(np.tile(feeling(happy=1.0), (2, 1)))[:, : len(CONTROLS)]
-    added = on_lips(smile, speaking)[:, CONTROL["mouthSmile"]]
+    added = on_lips(smile, speaking, opening())[:, CONTROL["mouthSmile"]]
     assert 0 < added[1] < 0.5 * added[0]
 
 

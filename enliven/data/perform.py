@@ -26,7 +26,7 @@ from enliven.data.gesture import (
 from enliven.face.head import load_head
 from enliven.metrics.lips import INNER_GAPS
 from enliven.motion.controls import CONTROL, CONTROLS, control_matrix
-from enliven.motion.emotion import EMOTIONS, display, liveliness
+from enliven.motion.emotion import EMOTIONS, display, liveliness, on_lips
 from enliven.motion.latent import COLUMN, HEAD, LATENT, REGIONS, UNITS, region_columns
 from enliven.motion.prosody import Prosody
 from enliven.types import MOTION_FPS
@@ -42,11 +42,7 @@ MOST_SCALED = 4.0  # to reach a speed that a short clip happens to lack
 # A head turned aside, to either side by person, under a full emotion: rad.
 ASIDE = {"happy": ("headRotZ", 0.06), "sad": ("headRotZ", 0.04), "disgusted": ("headRotY", 0.07)}
 
-# What is left of a display where the lips are round: "oo" is not said through a grin.
-ROUND_KEEPS = 0.45
-ROUND = 0.35  # sum of pucker and funnel that counts as fully round
 RAISED_LEAVES = 0.6  # by how much less brows rise that a display already holds up
-CLOSED_IOD, OPEN_IOD = 0.008, 0.035  # opening of lips between closed and open
 ARTICULATION = {"happy": 0.08, "sad": -0.15, "angry": 0.12}  # more or less lip movement
 
 
@@ -152,22 +148,6 @@ def _step(x: Array, low: float, high: float) -> Array:
     return x * x * (3 - 2 * x)
 
 
-def on_lips(shown: Array, lips: Array) -> Array:
-    """What a display may add to lips that speak, (T, K), so that what they say is still seen.
-
-    shown: (T, K) of the display, lips: (T, K) that speak, both in control values.  Linear in
-    `shown`: round lips keep a part of it, and closed lips are not parted.
-    """
-    rounded = lips[:, CONTROL["mouthPucker"]] + lips[:, CONTROL["mouthFunnel"]]
-    added = shown * (1 - (1 - ROUND_KEEPS) * _step(rounded, 0.1, ROUND))[:, None]
-    closed = 1 - _step(lips @ opening(), CLOSED_IOD, OPEN_IOD)
-    lower = np.array([CONTROL[n] for n in ("jawOpen", "mouthLowerDown", "mouthUpperUp")])
-    added[:, lower] *= 1 - closed[:, None]
-    close = CONTROL["mouthClose"]
-    added[:, close] += closed * (added @ opening()) / -opening()[close]
-    return added
-
-
 def presence(voice: Prosody, rng: np.random.Generator) -> Array:
     """How far a display is out in each frame, around 1, (T,): it swells with phrases and
     stresses and ebbs between."""
@@ -216,7 +196,7 @@ def perform(
     gain = emotion @ np.array([ARTICULATION.get(name, 0.0) for name in EMOTIONS])
     spoken = np.asarray(lips, np.float64) * (1 + gain)[:, None]
     spoken[:, CONTROL["jawOpen"]] += INHALE_JAW * inhaling(voice, rng)
-    values[:, : len(CONTROLS)] = spoken + on_lips(shown[:, : len(CONTROLS)], spoken)
+    values[:, : len(CONTROLS)] = spoken + on_lips(shown[:, : len(CONTROLS)], spoken, opening())
 
     pace = label.speed / (USUAL_SPEED * max(strengths["head"], 0.05))
     turn, shift, lifts = head(voice, float(np.clip(pace**0.65, 0.4, 2.2)), rng)

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from enliven.motion.controls import CONTROL
 from enliven.motion.latent import COLUMN, LATENT, UNITS
 
 EMOTIONS = ("happy", "sad", "angry", "surprised", "afraid", "disgusted")
@@ -48,6 +49,11 @@ PROTOTYPES: Mapping[str, Mapping[str, float]] = {
                   "mouthShrugLower": 0.30, "headRotX": -0.03, "headPosZ": 0.04},
 }  # fmt: skip
 
+# What is left of a display where the lips are round: "oo" is not said through a grin.
+ROUND_KEEPS = 0.45
+ROUND = 0.35  # sum of pucker and funnel that counts as fully round
+CLOSED_IOD, OPEN_IOD = 0.008, 0.035  # opening of lips between closed and open
+
 # How fast the head moves under a full emotion, relative to none.
 _LIVELINESS = {"happy": 1.35, "sad": 0.5, "angry": 1.3, "surprised": 1.2, "afraid": 0.8,
                "disgusted": 0.85}  # fmt: skip
@@ -71,3 +77,26 @@ def liveliness(emotion: NDArray) -> NDArray[np.float64]:
     """Emotion intensities (..., 6) -> speed of the head relative to none of them, (...)."""
     rates = np.log([_LIVELINESS[name] for name in EMOTIONS])
     return np.exp(np.clip(np.asarray(emotion, np.float64) @ rates, -0.9, 0.5))
+
+
+def on_lips(shown: NDArray, lips: NDArray, opening: NDArray) -> NDArray:
+    """What a display may add to lips that speak, (T, K), so that what they say is still seen.
+
+    shown: (T, K) of the display, lips: (T, K) that speak, both in control values; opening: (K,)
+    by how much each control at 1 parts the inner lips, IOD.  Linear in `shown`: round lips keep
+    a part of it, and closed lips are not parted.
+    """
+    rounded = lips[:, CONTROL["mouthPucker"]] + lips[:, CONTROL["mouthFunnel"]]
+    added = shown * (1 - (1 - ROUND_KEEPS) * _between(rounded, 0.1, ROUND))[:, None]
+    closed = 1 - _between(lips @ opening, CLOSED_IOD, OPEN_IOD)
+    lower = np.array([CONTROL[n] for n in ("jawOpen", "mouthLowerDown", "mouthUpperUp")])
+    added[:, lower] *= 1 - closed[:, None]
+    close = CONTROL["mouthClose"]
+    added[:, close] += closed * (added @ opening) / -opening[close]
+    return added
+
+
+def _between(x: NDArray, low: float, high: float) -> NDArray:
+    """0 below `low`, 1 above `high`, smooth between."""
+    x = np.clip((x - low) / (high - low), 0, 1)
+    return x * x * (3 - 2 * x)

@@ -31,7 +31,7 @@ from enliven.motion.chunks import (
 from enliven.motion.closure import close_lips
 from enliven.motion.controls import CONTROLS
 from enliven.motion.direction import Direction, directed
-from enliven.motion.emotion import display, liveliness
+from enliven.motion.emotion import display, liveliness, on_lips
 from enliven.motion.latent import COLUMN, LATENT, LEAD, REGIONS, UNITS, following, to_motion
 from enliven.motion.listen import Level, Listener
 from enliven.motion.options import SpeechOptions
@@ -141,7 +141,8 @@ class SpeechStream:
         activity = self._listener.activity(start, start + count)[:, None]
         shown = display(asked.emotion)[:, lips] * UNITS[lips] * asked.mouth[:, None]
         spoken = latent[:, lips] * UNITS[lips]
-        told = shown + heard.controls * asked.mouth[:, None]
+        told = heard.controls * asked.mouth[:, None]
+        told = told + on_lips(shown, told, self._articulation.opening)
         spoken = told + OWN_LIPS * (spoken - told)
         spoken = shown + activity * lively_gains() * (spoken - shown)
         closed = heard.closed * activity[:, 0]
