@@ -55,7 +55,7 @@ def close_lips(controls: NDArray, closed: NDArray, heard: NDArray, opening: NDAr
     opening: (K,) aperture that each control makes, IOD.
     """
     meet = np.maximum(
-        _step(closed, 0.35, 0.75), _step(phone_probability(heard, BILABIAL), 0.35, 0.6)
+        _step(closed, 0.25, 0.5), _step(phone_probability(heard, BILABIAL), 0.35, 0.6)
     )
     return shut(controls, meet, _step(phone_probability(heard, LABIODENTAL), 0.2, 0.5), opening)
 
