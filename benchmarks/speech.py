@@ -113,8 +113,8 @@ def lips(setting: Setting) -> None:
             if c.name in held and not c.name.startswith(KNOWN_SPEAKERS)]  # fmt: skip
     sets = (
         ("speaker known, sentences never heard", setting.sentences_never_heard()),
-        ("GRID, one clip a speaker, never trained on", grid),
-        ("GRID, other speakers never trained on", held_out_clips(setting, held)),
+        ("GRID, one clip a speaker, by articulation networks that never heard them", grid),
+        ("GRID, other clips of such speakers", held_out_clips(setting, held)),
         ("filmed anywhere, speakers never trained on", setting.wild()),
     )
     for title, clips in sets:
