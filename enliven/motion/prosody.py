@@ -98,34 +98,6 @@ def voiced_hz(samples: NDArray, start: int, stop: int) -> Array:
     return np.where(hz < HIGHEST_HZ * 0.99, hz, 0.0)
 
 
-def prosody(samples: NDArray, energy_db: NDArray, activity: NDArray) -> Prosody:
-    """Measure a voice.
-
-    samples: (N,) at 16 kHz.  energy_db: (F,) at 100 Hz, the first at time 0, relative to the
-    level of the speech.  activity: (T,), 0 to 1, where the mouth may move.
-    """
-    frames = len(activity)
-    # power in a syllable's width around each motion frame
-    power = np.convolve(10 ** (np.asarray(energy_db) / 10), np.hanning(13)[1:-1] / 6, "same")
-    loud = 10 * np.log10(power[::STRIDE][:frames] + 1e-6)
-
-    hz = pitch_hz(samples, frames)
-    voiced = (hz > 0) & (loud > VOICED_DB)
-    middle = np.median(hz[voiced]) if voiced.sum() > 5 else 1.0
-    semitones = np.where(voiced, 12 * np.log2(np.maximum(hz, 1) / middle), 0).clip(-9, 9)
-    weight = smooth(voiced.astype(float), 0.07)
-    pitch = smooth(semitones, 0.07) / np.maximum(weight, 0.15)
-
-    near = smooth(np.maximum(loud, -45), 0.6)
-    height = (loud - near) / 6 + np.maximum(pitch, 0) / 6
-    gap = round(SYLLABLE_SECONDS * MOTION_FPS)
-    padded = np.pad(loud, gap, constant_values=-60)
-    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * gap + 1).max(1)
-    nucleus = (loud >= around) & voiced & (loud > -22) & (activity > 0.5)
-    stress = np.where(nucleus & (height > 0.35), np.clip(height, 0, 1.6) / 1.6, 0)
-    return Prosody(smooth(activity, 0.12), pitch * activity, stress, loud)
-
-
 @dataclass(frozen=True)
 class Track:
     """What is known of n successive motion frames, each with the STRIDE feature frames around it
