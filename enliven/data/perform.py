@@ -25,6 +25,7 @@ from enliven.data.gesture import (
 )
 from enliven.face.head import load_head
 from enliven.metrics.lips import INNER_GAPS
+from enliven.motion.closure import between
 from enliven.motion.controls import CONTROL, CONTROLS, control_matrix
 from enliven.motion.emotion import EMOTIONS, display, liveliness, on_lips
 from enliven.motion.latent import COLUMN, HEAD, LATENT, REGIONS, UNITS, region_columns
@@ -143,11 +144,6 @@ def opening() -> NDArray[np.float64]:
     return np.asarray(control_matrix() @ gaps, np.float64)
 
 
-def _step(x: Array, low: float, high: float) -> Array:
-    x = np.clip((x - low) / (high - low), 0, 1)
-    return x * x * (3 - 2 * x)
-
-
 def presence(voice: Prosody, rng: np.random.Generator) -> Array:
     """How far a display is out in each frame, around 1, (T,): it swells with phrases and
     stresses and ebbs between."""
@@ -211,7 +207,7 @@ def perform(
     for name, (column, angle) in ASIDE.items():
         felt = emotion[:, EMOTIONS.index(name)]
         values[:, COLUMN[column]] += rng.choice([-1.0, 1.0]) * angle * felt
-    begin = _step(np.arange(frames) / MOTION_FPS, 0, SETTLE_SECONDS) if from_rest else 1.0
+    begin = between(np.arange(frames) / MOTION_FPS, 0, SETTLE_SECONDS) if from_rest else 1.0
     values[:, len(CONTROLS) :] *= np.reshape(begin, (-1, 1))
     for region, strength in strengths.items():
         values[:, region_columns(region)] *= strength

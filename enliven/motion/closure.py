@@ -41,7 +41,7 @@ def phone_probability(heard: NDArray, names: tuple[str, ...]) -> Array:
     return mean[:: round(FRAME_RATE / MOTION_FPS)].astype(np.float32)
 
 
-def _step(x: NDArray, low: float, high: float) -> NDArray:
+def between(x: NDArray, low: float, high: float) -> NDArray:
     """0 below `low`, 1 above `high`, smooth between."""
     x = np.clip((x - low) / (high - low), 0, 1)
     return x * x * (3 - 2 * x)
@@ -55,9 +55,9 @@ def close_lips(controls: NDArray, closed: NDArray, heard: NDArray, opening: NDAr
     opening: (K,) aperture that each control makes, IOD.
     """
     meet = np.maximum(
-        _step(closed, 0.25, 0.5), _step(phone_probability(heard, BILABIAL), 0.35, 0.6)
+        between(closed, 0.25, 0.5), between(phone_probability(heard, BILABIAL), 0.35, 0.6)
     )
-    return shut(controls, meet, _step(phone_probability(heard, LABIODENTAL), 0.2, 0.5), opening)
+    return shut(controls, meet, between(phone_probability(heard, LABIODENTAL), 0.2, 0.5), opening)
 
 
 def shut(controls: NDArray, meet: NDArray, teeth: NDArray, opening: NDArray) -> Array:

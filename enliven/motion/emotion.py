@@ -21,6 +21,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from enliven.motion.closure import between
 from enliven.motion.controls import CONTROL
 from enliven.motion.latent import COLUMN, LATENT, UNITS
 
@@ -87,16 +88,10 @@ def on_lips(shown: NDArray, lips: NDArray, opening: NDArray) -> NDArray:
     a part of it, and closed lips are not parted.
     """
     rounded = lips[:, CONTROL["mouthPucker"]] + lips[:, CONTROL["mouthFunnel"]]
-    added = shown * (1 - (1 - ROUND_KEEPS) * _between(rounded, 0.1, ROUND))[:, None]
-    closed = 1 - _between(lips @ opening, CLOSED_IOD, OPEN_IOD)
+    added = shown * (1 - (1 - ROUND_KEEPS) * between(rounded, 0.1, ROUND))[:, None]
+    closed = 1 - between(lips @ opening, CLOSED_IOD, OPEN_IOD)
     lower = np.array([CONTROL[n] for n in ("jawOpen", "mouthLowerDown", "mouthUpperUp")])
     added[:, lower] *= 1 - closed[:, None]
     close = CONTROL["mouthClose"]
     added[:, close] += closed * (added @ opening) / -opening[close]
     return added
-
-
-def _between(x: NDArray, low: float, high: float) -> NDArray:
-    """0 below `low`, 1 above `high`, smooth between."""
-    x = np.clip((x - low) / (high - low), 0, 1)
-    return x * x * (3 - 2 * x)

@@ -28,7 +28,7 @@ from enliven.motion.chunks import (
     shown_size,
     silence,
 )
-from enliven.motion.closure import close_lips
+from enliven.motion.closure import between, close_lips
 from enliven.motion.controls import CONTROLS
 from enliven.motion.direction import Direction, directed
 from enliven.motion.emotion import display, liveliness, on_lips
@@ -51,6 +51,8 @@ OWN_LIPS = 0.3
 RISE_SECONDS = 1.0  # of emotions at the begin
 SHIFT = [COLUMN[name] for name in GROUPS["translation"]]
 SHAPING = ("mouthFunnel", "mouthPucker", "mouthDimple", "mouthSmile", "mouthStretch")
+GAINS: Array = np.array([SHAPE_GAIN if name in SHAPING else OPENING_GAIN for name in CONTROLS],
+                        np.float32)  # fmt: skip
 
 
 class MotionFrame(NamedTuple):
@@ -144,22 +146,16 @@ class SpeechStream:
         told = heard.controls * asked.mouth[:, None]
         told = told + on_lips(shown, told, self._articulation.opening)
         spoken = told + OWN_LIPS * (spoken - told)
-        spoken = shown + activity * lively_gains() * (spoken - shown)
+        spoken = shown + activity * GAINS * (spoken - shown)
         closed = heard.closed * activity[:, 0]
         made = close_lips(spoken, closed, heard.rows, self._articulation.opening)
         return np.asarray((spoken + activity * (made - spoken)) / UNITS[lips], np.float32)
 
 
-def lively_gains() -> Array:
-    """By how much each lip control is made larger than it was told, (K,)."""
-    return np.array([SHAPE_GAIN if name in SHAPING else OPENING_GAIN for name in CONTROLS],
-                    np.float32)  # fmt: skip
-
-
 def rising(asked: Direction, start: int) -> Direction:
     """What is asked for from motion frame `start` on, with emotions that rise from none."""
-    x = np.clip((start + np.arange(len(asked))) / (RISE_SECONDS * MOTION_FPS), 0, 1)
-    shown = asked.emotion * (x * x * (3 - 2 * x))[:, None].astype(np.float32)
+    seconds = (start + np.arange(len(asked))) / MOTION_FPS
+    shown = asked.emotion * between(seconds, 0, RISE_SECONDS)[:, None].astype(np.float32)
     return replace(asked, emotion=shown)
 
 
