@@ -221,13 +221,21 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Score:
-    """One measurement: its value, the range and direction of its scale, and whether it holds."""
+    """One measurement: its value, the range and direction of its scale, and whether it holds.
+
+    why: one sentence for a reader; the reason when it is not valid.
+    worst_seconds: from when to when in the video it is worst, if that can be told.
+    details: the numbers behind it, by name.
+    """
 
     value: float
     low: float
     high: float
     higher_is_better: bool = True
     valid: bool = True
+    why: str = ""
+    worst_seconds: tuple[float, float] | None = None
+    details: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,18 @@ class FaceTracker:
         self.region: Region | None = None  # where the face is, or was when it was lost
         self.following = False
         self.misses = 0  # frames since the face was last seen
-        self.alone = False  # no other face was in the picture when it was first seen
+        self.seen = 0  # faces in the picture when it was first seen
+        self._skin: SkinReference | None = None
+
+    def follow(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32] | None, float]:
+        """As `step`, with landmarks held to the skin that they lay on at first."""
+        landmarks, presence = self.step(image)
+        if landmarks is None:
+            return None, presence
+        if self._skin is None:
+            self._skin = SkinReference(image, landmarks)
+            return landmarks, presence
+        return self._skin.corrected(image, landmarks), presence
 
     def step(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32] | None, float]:
         """Landmarks (478, 3) px in the next frame, or None, and the presence of the face."""
@@ -164,7 +175,7 @@ class FaceTracker:
             return _face_in_box(image, self.face_box)
         # the tiles of a large frame take a second, too long for each of a thousand frames
         faces = _faces(image, self.misses % THOROUGH_EVERY == 0)
-        self.alone = len(faces) == 1
+        self.seen = len(faces)
         return region_of_detection(faces[self.face - 1]) if len(faces) >= self.face else None
 
     def _find_again(self, image: NDArray[np.uint8]) -> Region | None:
@@ -172,7 +183,7 @@ class FaceTracker:
         last = self.region
         assert last is not None
         faces = detect_near(image, last.x, last.y, NEAR * last.side)
-        if not faces and (self.alone or self.misses >= PATIENCE):
+        if not faces and (self.seen == 1 or self.misses >= PATIENCE):
             faces = detect_faces(image)
         regions = [region_of_detection(face) for face in faces]
         return min(regions, default=None, key=lambda r: np.hypot(r.x - last.x, r.y - last.y))
@@ -292,20 +303,15 @@ def track_video(
     found: list[NDArray[np.float32] | None] = []
     confidence: list[float] = []
     size, first = (0, 0), None
-    skin: SkinReference | None = None
     for image in frames:
         if first is None:
             first, size = image, (image.shape[1], image.shape[0])
-        landmarks, presence = tracker.step(image)
+        landmarks, presence = tracker.follow(image)
         if landmarks is None and missing == "fail":
             raise NoFaceFound(
                 f"frame {len(found)} of the clip, at {len(found) / rate:.2f} s, shows no face; "
                 "cut it out, or let such frames be held or skipped"
             )
-        if landmarks is not None and skin is None:
-            skin = SkinReference(image, landmarks)
-        elif landmarks is not None and skin is not None:
-            landmarks = skin.corrected(image, landmarks)
         found.append(landmarks)
         confidence.append(presence if landmarks is not None else 0.0)
         if progress:
@@ -320,8 +326,7 @@ def track_video(
             f"only {valid.sum()} of {len(valid)} frames show a face clearly enough to follow; use "
             "a clip in which a face looks towards the camera most of the time"
         )
-    points = np.array([p if p is not None else np.zeros((478, 3)) for p in found], np.float32)
-    return _assemble(points, np.array(confidence, np.float32), valid, rate, size, missing)
+    return assemble(found, confidence, rate, size, missing)
 
 
 def _open(
@@ -337,26 +342,32 @@ def _open(
     return clip.frames, float(clip.fps), round(probe(source).seconds * float(clip.fps))
 
 
-def _assemble(
-    points: NDArray[np.float32],
-    confidence: NDArray[np.float32],
-    valid: NDArray[np.bool_],
+def assemble(
+    found: Sequence[NDArray[np.float32] | None],
+    confidence: Sequence[float],
     fps: float,
     size: tuple[int, int],
-    missing: Missing,
+    missing: Missing = "hold",
 ) -> Track:
-    """Smooth what was found, fill or drop the rest, and pose the head."""
+    """The track of what `FaceTracker.follow` found in frame after frame, one of them at least.
+
+    Smoothed; frames without a face are filled or dropped (`track_video`), the head is posed.
+    size: (width, height) of the frames, px.
+    """
+    valid = np.array([landmarks is not None for landmarks in found], bool)
+    points = np.array([p if p is not None else np.zeros((478, 3)) for p in found], np.float32)
+    sure = np.array(confidence, np.float32)
     for start, stop in _shots(points, valid):
         for axis in range(3):  # one at a time: a long clip's landmarks fill a hundred megabytes
             points[start:stop, :, axis] = smooth(points[start:stop, :, axis], fps)
     if missing == "skip":
-        points, confidence, valid = points[valid], confidence[valid], valid[valid]
+        points, sure, valid = points[valid], sure[valid], valid[valid]
     else:
         _fill(points, valid)
     camera = nominal_camera(points[valid])
     rotation, translation = head_poses(points, camera)
-    return Track(points, confidence, valid, rotation, translation, camera.focal_px,
-                 camera.centre_px, fps, size)  # fmt: skip
+    return Track(points, sure, valid, rotation, translation, camera.focal_px, camera.centre_px,
+                 fps, size)  # fmt: skip
 
 
 def _shots(points: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[tuple[int, int]]:
