@@ -127,5 +127,7 @@ def compare_videos(
 
     mask: (H, W) bool, for all frames.  Raises BadMedia, also when sizes differ.
     """
-    frames = (read_frames(path, MOTION_FPS).frames for path in (one, other))
-    return compare_frames(*frames, mask, protocol=f"{PROTOCOL}; {MOTION_FPS:g} fps")
+    left, right = read_frames(one, MOTION_FPS), read_frames(other, MOTION_FPS)
+    return compare_frames(
+        left.frames, right.frames, mask, protocol=f"{PROTOCOL}; {MOTION_FPS:g} fps"
+    )
