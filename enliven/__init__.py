@@ -40,6 +40,8 @@ _HOME = {
     "Renderer": "enliven.render.renderer",
     "Scene": "enliven.render.scene",
     "save_video": "enliven.animate",
+    "judge": "enliven.reward.judge",
+    "evaluate": "enliven.reward.evaluate",
     "Motion": "enliven.types",
     "Portrait": "enliven.types",
     "resample": "enliven.types",

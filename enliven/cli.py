@@ -24,6 +24,7 @@ from typer.core import TyperCommand
 
 from enliven import __version__
 from enliven.cli_data import app as data_app
+from enliven.cli_judge import evaluate, judge
 from enliven.cli_train import train
 from enliven.console import Debug, Json, Quiet, running
 from enliven.errors import BadOption
@@ -239,6 +240,8 @@ def doctor(as_json: Json = False, debug: Debug = False) -> None:
             raise typer.Exit(DIFFERENT)
 
 
+app.command()(judge)
+app.command()(evaluate)
 app.command()(train)
 
 

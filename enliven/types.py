@@ -240,6 +240,12 @@ class Score:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """Named scores of one video; a composite is derived from them, never stored alone."""
+    """Named scores of one video; a composite is derived from them, never stored alone.
+
+    judge: name of who judged, with the version and hash of all that decides a mark.
+    notes: what a reader should know of the video, such as sound that outlasts the picture.
+    """
 
     scores: Mapping[str, Score] = field(default_factory=dict)
+    judge: str = ""
+    notes: tuple[str, ...] = ()

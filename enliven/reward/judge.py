@@ -7,18 +7,23 @@ A judge marks axes in windows of a video; marks become one score an axis.  Besid
 the checks of `enliven.reward.checks`, which cannot be talked round.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from enliven.metrics.watch import Stretch
-from enliven.types import Score
+from enliven.errors import ModelUnavailable
+from enliven.metrics.watch import Frame, Progress, Stretch, watch, watch_frames
+from enliven.reward.real import against_real, lip_opening
+from enliven.types import MOTION_FPS, Portrait, Score, Scorecard
 
 AXES = ("lip_sync", "expressiveness", "motion")
 LOWEST, HIGHEST = 1.0, 5.0
 LEAST_SHARE = 0.5  # of the time that a judge must have been able to judge
+SLOWEST, FASTEST = 20.0, 65.0  # frames a second of a file between which its rate needs no remark
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,68 @@ class Judge(Protocol):
     name: str
 
     def __call__(self, stretch: Stretch) -> Sequence[Mark]: ...
+
+
+NO_FACE = "no face was found in the video"
+
+Seen = Callable[[Stretch, Sequence[Mark]], object]  # is shown each stretch with its marks
+
+
+def judge(
+    path: str | Path,
+    *,
+    portrait: Portrait | str | Path | None = None,
+    reference: str | Path | None = None,
+    judge: Judge | None = None,
+    face: int = 1,
+    progress: Progress | None = None,
+    seen: Seen | None = None,
+) -> Scorecard:
+    """Scores a video of any tool: three axes of 1 to 5, and checks of 0 to 1.
+
+    portrait: the photo it was made from; without it, what needs one cannot be told.
+    reference: the real video of the same words, frame for frame; adds how near it comes.
+    judge: who marks the axes, the critic by default.
+    face: which one, by size when first seen; 1 is the largest.
+    progress: called as ("watch", frames done, frames in all).
+    seen: is shown each stretch with its marks, for pages and the like.
+
+    What cannot be told, for want of a face, of sound or of a photo, is invalid and says why;
+    only a file that is no video raises (BadMedia), a damaged photo (BadMedia) and a face number
+    below 1 (BadOption).
+    """
+    marker = judge or default_judge()
+    watching = watch(path, face=face, progress=progress)
+    openings: list[NDArray[np.float64]] = []
+
+    def look(stretch: Stretch, marks: Sequence[Mark]) -> None:
+        if reference is not None:
+            openings.append(lip_opening(stretch))
+        if seen:
+            seen(stretch, marks)
+
+    card = _judged(watching, marker, portrait, look)
+    notes = [*_remarks(watching.faces, float(watching.info.fps), face), *watching.notes]
+    if reference is not None:
+        real = against_real(path, np.concatenate(openings), reference)
+        card = replace(card, scores={**card.scores, **real})
+    return replace(card, notes=(*notes, *card.notes))
+
+
+def judge_frames(
+    frames: Iterable[Frame],
+    fps: float,
+    samples: NDArray[np.floating] | None,
+    *,
+    portrait: Portrait | None = None,
+    judge: Judge | None = None,
+) -> Scorecard:
+    """Scores frames (H, W, 3) uint8 in memory, with samples (N,) mono at 16 kHz or None.
+
+    Nothing is written or encoded.  Raises BadOption for an impossible fps.
+    """
+    stretches = watch_frames(frames, fps, samples)
+    return _judged(stretches, judge or default_judge(), portrait, None)
 
 
 def axis_scores(marks: Iterable[Mark]) -> dict[str, Score]:
@@ -69,3 +136,45 @@ def _score(marks: Sequence[Mark]) -> Score:
     worst = min(known, key=lambda mark: (mark.value, mark.start))
     return Score(float(value), LOWEST, HIGHEST, why=worst.why,
                  worst_seconds=(worst.start, worst.stop))  # fmt: skip
+
+
+def default_judge() -> Judge:
+    """The judge that works anywhere: our critic.  Raises ModelUnavailable."""
+    raise ModelUnavailable("the critic's networks are not here; name another judge")
+
+
+def _judged(
+    stretches: Iterable[Stretch],
+    marker: Judge,
+    portrait: Portrait | str | Path | None,
+    seen: Seen | None,
+) -> Scorecard:
+    """Everything that is told in one walk through a video."""
+    marks: list[Mark] = []
+    frames = faces = 0
+    for stretch in stretches:
+        made = marker(stretch)
+        marks += made
+        frames += len(stretch)
+        faces += int(stretch.valid.sum())
+        if seen:
+            seen(stretch, made)
+    scores = axis_scores(marks)
+    if not faces:
+        scores = {axis: replace(score, why=NO_FACE) for axis, score in scores.items()}
+    return Scorecard(scores, marker.name)
+
+
+def _remarks(faces: int, fps: float, face: int) -> list[str]:
+    """What a reader should know of a video before its scores."""
+    notes = []
+    if 0 < faces < face:
+        notes.append(f"face {face} was asked for, but the video shows "
+                     f"{'one' if faces == 1 else faces}; faces are numbered by size, 1 is the "
+                     "largest")  # fmt: skip
+    elif faces > 1:
+        which = "the largest" if face == 1 else f"number {face} by size"
+        notes.append(f"the video shows {faces} faces; {which} is judged, --face N takes another")
+    if not SLOWEST <= fps <= FASTEST:
+        notes.append(f"the video has {fps:g} frames a second; it is judged at {MOTION_FPS:g}")
+    return notes
