@@ -43,6 +43,7 @@ BEYOND = 110  # grey level beyond the picture
 LEAST_FRAMES = 100  # a shorter track the published pipeline leaves out without a word
 LEAST_FACE_PX = 100.0  # and so a smaller face
 LEAST_PAIRS = 16  # windows that must meet at every offset for the figures without padding
+LEAST_MISSING = 0.1  # seconds of sound that are worth a note
 MOST_LOST = 25  # frames without a face that a track survives
 SAME_FACE = 0.5  # overlap over union of the boxes of neighbouring frames, or a track ends
 
@@ -253,9 +254,9 @@ def measure_syncnet(
                      f"of {LEAST_FACE_PX:.0f} px or less")  # fmt: skip
     voice = voice[start * SAMPLES : stop * SAMPLES]
     count = max(0, min(stop - start, len(voice) // SAMPLES) - FRAMES)
-    if len(voice) // SAMPLES < stop - start:
-        notes.append(f"the sound ends {(stop - start) / MOTION_FPS - len(voice) / SPEECH_RATE:.1f} "
-                     "s before the face")  # fmt: skip
+    missing = (stop - start) / MOTION_FPS - len(voice) / SPEECH_RATE
+    if missing >= LEAST_MISSING:
+        notes.append(f"the sound ends {missing:.1f} s before the face")
     frames = (f for i, f in enumerate(read_frames(path, MOTION_FPS).frames) if i >= start)
     faces = crop_faces(frames, boxes[start:stop])
     wanted = (face for _, face in zip(range(count + FRAMES - 1), faces, strict=False))
