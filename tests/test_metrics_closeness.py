@@ -194,3 +194,12 @@ def test_interval_and_ceiling() -> None:
     assert poor.high < found.low
     with pytest.raises(ValueError, match="0 real"):
         m.closeness([], made)
+
+
+def test_pairs_are_resampled_together() -> None:
+    real = people(12, 0)
+    found = m.closeness(real, people(12, 0, 1.2), paired=True)
+    assert (found.score, found.low, found.high) == pytest.approx((0.8, 0.8, 0.8))
+    assert m.closeness(real, people(12, 0, 1.2)).low < 0.75
+    with pytest.raises(ValueError, match="no pairs"):
+        m.closeness(real, real[1:], paired=True)

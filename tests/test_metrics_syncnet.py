@@ -1,6 +1,8 @@
 """SyncNet beside its published definition, and offsets of known size:
 pytest tests/test_metrics_syncnet.py"""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -10,10 +12,16 @@ import pytest
 from enliven.errors import BadMedia, ModelUnavailable
 from enliven.face.track import Track
 from enliven.metrics import syncnet as m
+from enliven.metrics import syncnet_net
 from enliven.metrics.syncnet_net import SyncNet, load_syncnet, mfcc, published_shapes
 
-torch = pytest.importorskip("torch", reason="SyncNet needs the [train] extra")
-nn = torch.nn
+try:
+    import torch
+    from torch import nn
+except ImportError:
+    torch = None  # type: ignore[assignment]
+
+needs_torch = pytest.mark.skipif(torch is None, reason="SyncNet needs the [train] extra")
 
 
 def published() -> "torch.nn.ModuleDict":
@@ -63,6 +71,8 @@ def published() -> "torch.nn.ModuleDict":
 
 @pytest.fixture(scope="module")
 def reference() -> "torch.nn.ModuleDict":
+    if torch is None:
+        pytest.skip("SyncNet needs the [train] extra")
     return published()
 
 
@@ -112,6 +122,26 @@ def test_voices_are_embedded_as_published(net: SyncNet, reference: "torch.nn.Mod
 def test_no_faces_and_no_windows_give_nothing(net: SyncNet) -> None:
     assert not list(net.embed_lips([np.zeros((224, 224, 3), np.uint8)] * 4))
     assert net.embed_voice(np.zeros((13, 5)), 0).shape == (0, 1024)
+
+
+def test_nothing_but_running_it_needs_torch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    code = ("import enliven.metrics.syncnet, enliven.metrics.features, sys; "
+            "print('torch' in sys.modules)")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+    monkeypatch.setitem(sys.modules, "torch", None)
+    (tmp_path / "syncnet_v2.model").write_bytes(b"something")
+    with pytest.raises(ModelUnavailable, match=r"enliven\[train\]"):
+        load_syncnet(tmp_path / "syncnet_v2.model")
+
+
+def test_long_sounds_are_heard_as_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    voice = 0.1 * np.random.default_rng(0).standard_normal(9001)
+    whole = mfcc(voice)
+    monkeypatch.setattr(syncnet_net, "BLOCK_ROWS", 7)
+    assert mfcc(voice) == pytest.approx(whole, abs=1e-12)
 
 
 def test_cepstra_of_a_sweep() -> None:
@@ -171,6 +201,7 @@ def test_a_lag_costs_nothing_but_at_zero() -> None:
     assert late.masked.at_zero == pytest.approx(late.masked.lse_d + late.masked.lse_c, rel=0.05)
 
 
+@needs_torch
 def test_figures_are_the_published_formulas() -> None:
     lips, voice = embeddings(120, 2, near=0.7)
     padded = torch.nn.functional.pad(torch.from_numpy(voice), (0, 0, 15, 15))
@@ -298,6 +329,7 @@ def test_foreign_files_are_refused_by_name(tmp_path: Path, net: SyncNet) -> None
         load_syncnet(foreign)
 
 
+@needs_torch
 def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:

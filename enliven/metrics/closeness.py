@@ -201,7 +201,7 @@ def _hull(points: Array, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 @dataclass(frozen=True)
 class Closeness:
     """score: mean of `scores`; 1 is the habits of the real set, at most 1, may be negative.
-    low, high: 95% interval of the score over resampled made videos.
+    low, high: 95% interval of the score over resampled videos, pairs kept together.
     ceiling: the mean score of random halves of the real videos against each other; NaN with
         fewer than four.
     scores: of each measure.  real, made: its means.  videos: numbers, (real, made).
@@ -220,18 +220,28 @@ class Closeness:
     protocol: str = PROTOCOL
 
 
-def closeness(real: Sequence[Habits], made: Sequence[Habits], *, seed: int = 0) -> Closeness:
-    """Closeness of a set of videos to a set of real ones, best of the same size and kind.
+def closeness(
+    real: Sequence[Habits], made: Sequence[Habits], *, paired: bool = False, seed: int = 0
+) -> Closeness:
+    """Closeness of a set of videos to a set of real ones.
 
-    seed: of the resampling.  ValueError for an empty set.
+    paired: the i-th made video has the speech and person of the i-th real one, which tells far
+    more: people differ from each other more than most generators do from people.
+    seed: of the resampling.  ValueError for an empty set, and for pairs that do not match.
     """
     if not real or not made:
         raise ValueError(f"{len(real)} real and {len(made)} made videos; give one of each at least")
+    if paired and len(real) != len(made):
+        raise ValueError(f"{len(real)} real and {len(made)} made videos are no pairs")
     rng = np.random.default_rng(seed)
     ours, theirs = _table(made), _table(real)
     found = _scores(_means(ours), _means(theirs))
     picks = rng.integers(len(ours), size=(RESAMPLES, len(ours)))
-    drawn = np.array([_mean(_scores(_means(ours[pick]), _means(theirs))) for pick in picks])
+    others = picks if paired else rng.integers(len(theirs), size=(RESAMPLES, len(theirs)))
+    drawn = np.array([
+        _mean(_scores(_means(ours[pick]), _means(theirs[other])))
+        for pick, other in zip(picks, others, strict=True)
+    ])  # fmt: skip
     drawn = drawn[np.isfinite(drawn)]
     low, high = np.quantile(drawn, (0.025, 0.975)).tolist() if len(drawn) else [float("nan")] * 2
     return Closeness(

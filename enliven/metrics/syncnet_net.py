@@ -85,22 +85,32 @@ def mfcc(samples: NDArray) -> NDArray[np.float64]:
     512-point spectrum, orthonormal cosine transform, lifter 22, log energy in the first place.
     (13, 0) without sound.
     """
-    levels = np.clip(np.rint(np.asarray(samples, np.float64) * 32768), -32768, 32767)
-    if not len(levels):
+    if not len(samples):
         return np.zeros((COEFFICIENTS, 0))
-    signal = np.append(levels[0], levels[1:] - PREEMPHASIS * levels[:-1])
-    count = 1 + max(0, -(-(len(signal) - WINDOW) // HOP))
-    signal = np.pad(signal, (0, max(0, (count - 1) * HOP + WINDOW - len(signal))))
-    rows = np.lib.stride_tricks.sliding_window_view(signal, WINDOW)[::HOP][:count]
+    count = 1 + max(0, -(-(len(samples) - WINDOW) // HOP))
     filters, cosine = _mel_filters(), _cosine_matrix()
     found = []
     for first in range(0, count, BLOCK_ROWS):
-        power = np.abs(np.fft.rfft(rows[first : first + BLOCK_ROWS], FFT)) ** 2 / FFT
+        signal = _emphasised(
+            samples, first * HOP, (min(first + BLOCK_ROWS, count) - 1) * HOP + WINDOW
+        )
+        rows = np.lib.stride_tricks.sliding_window_view(signal, WINDOW)[::HOP]
+        power = np.abs(np.fft.rfft(rows, FFT)) ** 2 / FFT
         bands, energy = power @ filters.T, power.sum(1)
         cepstra = np.log(np.where(bands == 0, TINY, bands)) @ cosine.T
         cepstra[:, 0] = np.log(np.where(energy == 0, TINY, energy))
         found.append(cepstra)
     return np.concatenate(found).T
+
+
+def _emphasised(samples: NDArray, start: int, stop: int) -> NDArray[np.float64]:
+    """Samples start to stop, in levels of 16 bits, each less most of the one before it; zeros
+    beyond the end."""
+    piece = np.asarray(samples[max(start - 1, 0) : stop], np.float64)
+    levels = np.clip(np.rint(piece * 32768), -32768, 32767)
+    if start == 0:
+        levels = np.concatenate([[0.0], levels])
+    return np.pad(levels[1:] - PREEMPHASIS * levels[:-1], (0, stop - start - len(levels) + 1))
 
 
 def _mel_filters() -> NDArray[np.float64]:
