@@ -169,14 +169,14 @@ def told_evaluation(found: "Evaluation") -> str:
 
 def _axis_lines(name: str, score: "Score", width: int) -> list[str]:
     from enliven.reward.compose import quality
-    from enliven.reward.page import span
+    from enliven.reward.page import has_worst, span
 
     if not score.valid:
         head = f"{name:<{NAME}}{'?':>4}  {'cannot be told':<{BAR}}  "
         return _hanging(head, score.why, width)
     filled = round(BAR * quality(score))
     drawn = "\N{FULL BLOCK}" * filled + "\N{MIDDLE DOT}" * (BAR - filled)
-    worst = f"; worst {span(score)}" if score.worst_seconds else ""
+    worst = f"; worst {span(score)}" if has_worst(score) else ""
     return _hanging(f"{name:<{NAME}}{score.value:4.1f}  {drawn}  ", score.why + worst, width)
 
 

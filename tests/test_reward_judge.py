@@ -10,10 +10,11 @@ from media_made import encode_sound, grey_clip, tone
 from reward_made import MadeJudge, made_stretch
 
 from enliven.errors import BadMedia, BadOption
+from enliven.metrics.closeness import habits
 from enliven.reward import judge as judging
 from enliven.reward.card import checks
-from enliven.reward.judge import AXES, Mark, axis_scores, judge, judge_frames
-from enliven.reward.real import against_real
+from enliven.reward.judge import AXES, Mark, axis_scores, default_judge, judge, judge_frames
+from enliven.reward.real import Traces, against_real
 
 
 def clip(path: Path, frames: int = 10, rate: int = 25, **options) -> Path:
@@ -87,6 +88,18 @@ def test_lengths_and_rates(
     assert (remark in " ".join(card.notes)) if remark else card.notes == ()
 
 
+@pytest.mark.parametrize("frames", [1, 4, 30])
+def test_our_critic_takes_any_length(frames: int) -> None:
+    for seen in (True, False):
+        for sounds in (True, False):
+            marks = default_judge()(made_stretch(2, frames, seen=seen, sounds=sounds))
+            for axis in {mark.axis for mark in marks}:
+                own = [mark for mark in marks if mark.axis == axis]
+                assert own[0].start == 2
+                assert own[-1].stop == pytest.approx(2 + frames / 25)
+                assert all(np.isfinite(mark.value) or mark.why for mark in own)
+
+
 def test_sound_that_outlasts_the_picture_is_said(tmp_path: Path, face_networks: Path) -> None:
     card = judge(clip(tmp_path / "long.mp4", sound_seconds=3.0), judge=MadeJudge())
     assert any("sound goes on" in note for note in card.notes)
@@ -116,22 +129,39 @@ def test_remarks_on_faces() -> None:
     assert judging._remarks(0, 59.94, 2) == []
 
 
+class MadeTraces(Traces):  # type: ignore[misc]
+    """Lips that open as told."""
+
+    def __init__(self, opening: np.ndarray) -> None:
+        super().__init__()
+        self._openings.append(opening)
+
+
 def test_against_itself_and_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = clip(tmp_path / "one.mp4"), clip(tmp_path / "other.mp4", size=(80, 48))
     opening = np.abs(np.sin(np.arange(100) * 0.37)) + 0.1 * np.sin(np.arange(100) * 1.7)
-    monkeypatch.setattr("enliven.reward.real.watch", lambda path: [made_stretch()])
-    monkeypatch.setattr("enliven.reward.real.lip_opening", lambda stretch: opening)
-    same = against_real(one, opening, one)
+    monkeypatch.setattr("enliven.reward.real.watch", lambda path: [])
+    monkeypatch.setattr("enliven.reward.real.Traces", lambda: MadeTraces(opening))
+    same = against_real(one, MadeTraces(opening), one)
     assert same["reference_lips"].value == pytest.approx(1)
     assert same["reference_lag"].value == 0
     assert same["reference_ssim"].value == pytest.approx(1)
     assert same["reference_psnr"].value == 60
-    late = against_real(one, np.roll(opening, 3), other)
+    late = against_real(one, MadeTraces(np.roll(opening, 3)), other)
     assert late["reference_lips"].value < 0.9
     assert late["reference_lag"].value == pytest.approx(3 / 25)
     assert "after" in late["reference_lag"].why
     assert not late["reference_ssim"].valid
     assert "differ in size" in late["reference_psnr"].why
-    unseen = against_real(one, np.full(100, math.nan), one)
+    unseen = against_real(one, MadeTraces(np.full(100, math.nan)), one)
     assert not unseen["reference_lips"].valid
     assert "2 s are needed" in unseen["reference_lag"].why
+    assert not unseen["reference_closeness"].valid
+
+
+def test_habits_of_a_video_are_those_of_its_stretches() -> None:
+    traces, stretches = Traces(), [made_stretch(0, 250), made_stretch(10, 100, seen=False)]
+    for stretch in stretches:
+        traces.add(stretch)
+    expected = vars(habits(stretches))
+    assert vars(traces.habits()) == pytest.approx(expected, nan_ok=True)

@@ -149,7 +149,7 @@ def speaking(samples: NDArray, frames: int) -> NDArray[np.bool_]:
     low, high = round(RATE / PITCH_HZ[1]), round(RATE / PITCH_HZ[0])
     whole = alike[:, :1] / fade[0] + 1e-12
     voiced = (alike[:, low:high] / fade[low:high] / whole).max(1) > VOICED
-    near = np.convolve(voiced, np.ones(2 * NEAR + 1), "same") > 0.5
+    near = np.convolve(voiced, np.ones(2 * NEAR + 1))[NEAR : NEAR + len(voiced)] > 0.5
     level = loudness_db(samples, frames)
     floor = max(float(np.percentile(level, 95)) - VOICE_DB, HEARD_DB)
     return near & (level > floor)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from enliven.errors import BadMedia, BadOption
 from enliven.media.video import probe
+from enliven.metrics.closeness import Closeness, closeness
 from enliven.reward.card import as_json
 from enliven.reward.judge import AXES, Judge, default_judge, judge
 from enliven.reward.record import Recorder
@@ -49,7 +50,7 @@ class Evaluation:
 
     systems: names, in the order given.  clips: names of all clips, sorted.
     judged: by (system, clip); left_out: (system, clip, reason) of those that are not there.
-    judge: who judged.
+    judge: who judged.  real: name of the real videos among the systems, "" without.
     """
 
     systems: tuple[str, ...]
@@ -58,6 +59,15 @@ class Evaluation:
     left_out: tuple[tuple[str, str, str], ...]
     judge: str
     seed: int = SEED
+    real: str = ""
+
+    def closeness(self, system: str) -> Closeness | None:
+        """How near its speakers come to the real ones; None without real videos."""
+        sets = [[one.record.habits for (owner, _), one in self.judged.items() if owner == name]
+                for name in (self.real, system)]  # fmt: skip
+        if not (sets[0] and sets[1]):
+            return None
+        return closeness(*sets, seed=self.seed)
 
     def names(self) -> list[str]:
         """Scores that some video has, axes first."""
@@ -94,6 +104,7 @@ class Evaluation:
             "judge": self.judge, "systems": list(self.systems), "clips": list(self.clips),
             "means": {system: {name: _estimate(self.mean(system, name)) for name in self.names()}
                       for system in self.systems},
+            "closeness": {system: _closeness(self.closeness(system)) for system in self.systems},
             "comparisons": [
                 {"first": one.first, "second": one.second,
                  "axes": {axis: {**_paired(found), "p_holm": _number(one.corrected[axis])}
@@ -155,7 +166,8 @@ def evaluate(
             left_out.append((system, clip, str(error)))
     if progress:
         progress("done", len(work), len(work))
-    return Evaluation(tuple(systems), clips, judged, tuple(left_out), marker.name, seed)
+    return Evaluation(tuple(systems), clips, judged, tuple(left_out), marker.name, seed,
+                      next(iter(systems)) if real else "")  # fmt: skip
 
 
 def judged_once(
@@ -207,6 +219,14 @@ def system_names(folders: Sequence[Path]) -> list[str]:
 def _estimate(found: Estimate) -> dict[str, Any]:
     return {"mean": _number(found.mean), "low": _number(found.low), "high": _number(found.high),
             "count": found.count}  # fmt: skip
+
+
+def _closeness(found: Closeness | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {**{name: _number(getattr(found, name)) for name in ("score", "low", "high", "ceiling")},
+            "scores": {name: _number(value) for name, value in found.scores.items()},
+            "protocol": found.protocol}  # fmt: skip
 
 
 def _paired(found: Paired) -> dict[str, Any]:

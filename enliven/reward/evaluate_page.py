@@ -44,6 +44,7 @@ def evaluation_page(found: Evaluation) -> str:
     if names:
         body += ["<h2>Checks</h2>", _means(found, names), "<p><small>0 to 1; 1 is as in videos of "
                  "real people, below 0.5 (marked) a viewer would object.</small></p>"]  # fmt: skip
+    body += _nearness(found)
     body += ["<h2>Side by side</h2>", *_sheets(found)]
     body += ["<h2>Every clip</h2>", _every_clip(found)]
     if found.left_out:
@@ -127,6 +128,27 @@ def _means(found: Evaluation, names: list[str]) -> str:
         rows.append(cells)
     head = ["", *(escape(system) for system in found.systems)]
     return table(head, rows, numbers=range(1, len(head)))
+
+
+def _nearness(found: Evaluation) -> Iterable[str]:
+    """Closeness of every system's habits to those of the real videos."""
+    rows, ceiling = [], math.nan
+    for system in found.systems:
+        near = found.closeness(system)
+        if near is None or system == found.real:
+            continue
+        ceiling = near.ceiling
+        known = {name: value for name, value in near.scores.items() if math.isfinite(value)}
+        least = ", ".join(f"{said(name)} {known[name]:.2f}"
+                          for name in sorted(known, key=lambda name: known[name])[:3])  # fmt: skip
+        spread = interval_text(Estimate(near.score, near.low, near.high, near.videos[1]))
+        rows.append([f"<b>{escape(system)}</b>", escape(spread), escape(least)])
+    if rows:
+        reach = "" if math.isnan(ceiling) else f" Real ones reach {ceiling:.2f} among themselves."
+        yield "<h2>Closeness to the real videos</h2>"
+        yield table(("system", "closeness", "least"), rows, numbers=(1,))
+        yield ("<p><small>1 - |difference| / real of ten habits of movement, over all clips; 1 is "
+               f"as the real ones.{reach}</small></p>")  # fmt: skip
 
 
 def _tests(pairs: list[Comparison]) -> str:

@@ -15,9 +15,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from enliven.errors import ModelUnavailable
 from enliven.metrics.watch import Frame, Progress, Stretch, watch, watch_frames
-from enliven.reward.real import against_real, lip_opening
+from enliven.reward.real import Traces, against_real
 from enliven.types import MOTION_FPS, Portrait, Score, Scorecard
 
 AXES = ("lip_sync", "expressiveness", "motion")
@@ -79,18 +78,18 @@ def judge(
     """
     marker = judge or default_judge()
     watching = watch(path, face=face, progress=progress)
-    openings: list[NDArray[np.float64]] = []
+    traces = Traces()
 
     def look(stretch: Stretch, marks: Sequence[Mark]) -> None:
         if reference is not None:
-            openings.append(lip_opening(stretch))
+            traces.add(stretch)
         if seen:
             seen(stretch, marks)
 
     card = _judged(watching, marker, portrait, look)
     notes = [*_remarks(watching.faces, float(watching.info.fps), face), *watching.notes]
     if reference is not None:
-        real = against_real(path, np.concatenate(openings), reference)
+        real = against_real(path, traces, reference)
         card = replace(card, scores={**card.scores, **real})
     return replace(card, notes=(*notes, *card.notes))
 
@@ -140,7 +139,9 @@ def _score(marks: Sequence[Mark]) -> Score:
 
 def default_judge() -> Judge:
     """The judge that works anywhere: our critic.  Raises ModelUnavailable."""
-    raise ModelUnavailable("the critic's networks are not here; name another judge")
+    from enliven.reward.critic import CriticJudge
+
+    return CriticJudge.load()
 
 
 def _judged(
@@ -151,11 +152,10 @@ def _judged(
 ) -> Scorecard:
     """Everything that is told in one walk through a video."""
     marks: list[Mark] = []
-    frames = faces = 0
+    faces = 0
     for stretch in stretches:
         made = marker(stretch)
         marks += made
-        frames += len(stretch)
         faces += int(stretch.valid.sum())
         if seen:
             seen(stretch, made)

@@ -16,6 +16,7 @@ from enliven.reward.record import Record, Shot, Worst
 from enliven.types import Score, Scorecard
 
 MARKS = {"fine": "\N{CHECK MARK}", "limit": "!", "bad": "\N{MULTIPLICATION X}", "unknown": "?"}
+FAULTLESS = 4.5  # marks from here on need no pictures
 LOUD_DB = 30.0  # of the loudest moment; softer is hardly speech
 
 # What no scorecard can tell, whatever the video.
@@ -70,7 +71,8 @@ def curves(card: Scorecard, record: Record) -> list[Curve]:
         own = sorted((m for m in record.marks if m.axis == axis), key=lambda m: m.start)
         spans = np.array([(m.start, m.stop) for m in own], np.float64).reshape(-1, 2)
         values = np.array([m.value for m in own], np.float64)
-        worst = card.scores[axis].worst_seconds if axis in card.scores else None
+        score = card.scores[axis]
+        worst = score.worst_seconds if has_worst(score) else None
         found.append(Curve(said(axis), i, spans, values, worst))
     return found
 
@@ -110,6 +112,11 @@ def span(score: Score) -> str:
     return f"{clock(start, stop).removesuffix(' s')} to {clock(stop)}"
 
 
+def has_worst(score: Score) -> bool:
+    """Whether the worst seconds of an axis are worth a look."""
+    return score.worst_seconds is not None and score.value < FAULTLESS
+
+
 def _order(score: Score) -> float:
     share = quality(score)
     return 2.0 if math.isnan(share) else share
@@ -120,7 +127,7 @@ def _axis(i: int, axis: str, score: Score) -> str:
     known = score.valid and math.isfinite(score.value)
     value = (f'<div class="value">{score.value:.1f} <small class="soft">of 5</small></div>'
              if known else '<div class="value unknown">?</div>')  # fmt: skip
-    worst = f"Worst {span(score)}. " if known and score.worst_seconds else ""
+    worst = f"Worst {span(score)}. " if known and has_worst(score) else ""
     why = score.why if known else f"Cannot be told: {score.why}"
     share = quality(score) if known else math.nan
     return (f'<section class="axis k{i}"><h2>{escape(said(axis).capitalize())}</h2>{value}'
@@ -130,12 +137,14 @@ def _axis(i: int, axis: str, score: Score) -> str:
 
 def _worst_windows(record: Record) -> Iterable[str]:
     """Pictures, mouths and sound of where each axis is worst."""
-    if not record.worst:
-        return
-    yield "<h2>Where it is worst</h2>"
-    for i, axis in enumerate(AXES):
-        if held := record.worst.get(axis):
-            yield _window(i, axis, held)
+    faulty = [(i, axis, held) for i, axis in enumerate(AXES)
+              if (held := record.worst.get(axis)) and held.mark.value < FAULTLESS]  # fmt: skip
+    if record.worst:
+        yield "<h2>Where it is worst</h2>"
+        if not faulty:
+            yield f"<p>No window has a mark below {FAULTLESS:g}.</p>"
+    for i, axis, held in faulty:
+        yield _window(i, axis, held)
 
 
 def _window(i: int, axis: str, held: Worst) -> str:

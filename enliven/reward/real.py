@@ -3,13 +3,16 @@
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import astuple
 from fractions import Fraction
 from pathlib import Path
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enliven.media.video import probe, read_frames
+from enliven.metrics.closeness import NAMES, Habits, closeness, habits
 from enliven.metrics.image import psnr, ssim
 from enliven.metrics.lips import best_lag, correlation, measure_shape
 from enliven.metrics.watch import Stretch, watch
@@ -22,17 +25,58 @@ EVERY = 5  # frames, of which one is compared pixel by pixel
 HIGHEST_PSNR = 60.0  # dB; above it pictures are equal for any purpose
 
 
-def against_real(
-    path: str | Path, opening: NDArray[np.float64], real: str | Path
-) -> dict[str, Score]:
-    """Scores named reference_...: lips (correlation of their opening at no lag), lag (seconds),
-    ssim and psnr.
+@final
+class Traces:
+    """What is kept of a video to compare it with another: shown every stretch of it."""
 
-    opening: (T,) IOD, of the lips in the video at `path`, frame by frame at 25 fps; NaN without
-    a face.  Raises BadMedia when the real video cannot be read.
+    def __init__(self) -> None:
+        self._openings: list[NDArray[np.float64]] = []
+        self._habits: list[NDArray[np.float64]] = []
+        self._seen: list[int] = []
+
+    def add(self, stretch: Stretch) -> None:
+        self._openings.append(np.asarray(measure_shape(stretch.shapes).aperture, np.float64))
+        self._habits.append(np.array(astuple(habits([stretch])), np.float64))
+        self._seen.append(int(stretch.valid.sum()))
+
+    def opening(self) -> NDArray[np.float64]:
+        """How far the lips are apart in each frame at 25 fps, (T,) IOD; NaN without a face."""
+        return np.concatenate([*self._openings, np.zeros(0)])
+
+    def habits(self) -> Habits:
+        """Of the whole video, as `enliven.metrics.closeness.habits` tells them."""
+        values = np.array(self._habits).reshape(-1, len(NAMES))
+        weight = np.isfinite(values) * np.array(self._seen, np.float64)[:, None]
+        total = weight.sum(0)
+        means = (np.nan_to_num(values) * weight).sum(0) / np.maximum(total, 1)
+        return Habits(*np.where(total > 0, means, np.nan).tolist())
+
+
+def against_real(path: str | Path, made: Traces, real: str | Path) -> dict[str, Score]:
+    """Scores named reference_...: lips (correlation of their opening at no lag), lag (seconds),
+    closeness, ssim and psnr.
+
+    made: of the video at `path`.  Raises BadMedia when the real video cannot be read.
     """
-    parts = [lip_opening(stretch) for stretch in watch(real)]
-    mine, theirs = opening, np.concatenate([*parts, np.zeros(0)])
+    other = Traces()
+    for stretch in watch(real):
+        other.add(stretch)
+    near = {"reference_closeness": _closeness(made, other)}
+    return {**_lips(made.opening(), other.opening()), **near, **_pixels(path, real)}
+
+
+def _closeness(made: Traces, real: Traces) -> Score:
+    found = closeness([real.habits()], [made.habits()])
+    if not math.isfinite(found.score):
+        return Score(math.nan, 0, 1, valid=False,
+                     why="no face was seen in both videos long enough")  # fmt: skip
+    worst = min((n for n in NAMES if n not in found.left_out), key=lambda n: found.scores[n])
+    return Score(found.score, 0, 1, why="how near habits of movement come to the real ones; "
+                 f"least: {worst.replace('_', ' ')}", details=found.scores)  # fmt: skip
+
+
+def _lips(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> dict[str, Score]:
+    """How far the lips open, against the real ones."""
     count = min(len(mine), len(theirs))
     both = np.isfinite(mine[:count]) & np.isfinite(theirs[:count])
     scores = {}
@@ -54,12 +98,7 @@ def against_real(
             why=(f"lips come {abs(seconds):.2f} s {order} the real ones, where they agree best "
                  f"({best:.2f})" if lag else "lips agree best with the real ones unshifted"),
         )  # fmt: skip
-    return {**scores, **_pixels(path, real)}
-
-
-def lip_opening(stretch: Stretch) -> NDArray[np.float64]:
-    """How far the lips are apart in each frame (T,), IOD; NaN without a face."""
-    return np.asarray(measure_shape(stretch.shapes).aperture, np.float64)
+    return scores
 
 
 def _pixels(path: str | Path, real: str | Path) -> dict[str, Score]:

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enliven.geometry import OUTER_EYE_CORNERS
+from enliven.metrics.closeness import Habits
 from enliven.metrics.watch import Frame, Stretch
 from enliven.reward.judge import AXES, Mark
+from enliven.reward.real import Traces
 from enliven.types import MOTION_FPS
 
 LOUDNESS_HZ = 10  # levels a second
@@ -62,6 +64,7 @@ class Record:
     loudness: (n,) dB, LOUDNESS_HZ a second; empty without sound.
     marks: of the judge, in order.  even: moments spread over the video.
     worst: by axis, those that have a valid mark.
+    habits: of the person, by name; see `enliven.metrics.closeness`.
     """
 
     seconds: float
@@ -71,6 +74,7 @@ class Record:
     marks: tuple[Mark, ...]
     even: tuple[Shot, ...]
     worst: Mapping[str, Worst]
+    habits: Habits
 
 
 @final
@@ -89,9 +93,11 @@ class Recorder:
         self._worst: dict[str, Worst] = {}
         self._seconds, self._fps = 0.0, 0.0
         self._size = (0, 0)
+        self._traces = Traces()
 
     def add(self, stretch: Stretch, marks: Sequence[Mark]) -> None:
         self._marks += marks
+        self._traces.add(stretch)
         self._seconds = stretch.start + stretch.seconds
         self._size, self._fps = stretch.size, stretch.source_fps
         if stretch.sounds:
@@ -111,7 +117,7 @@ class Recorder:
     def record(self) -> Record:
         levels = np.concatenate([*self._loudness, np.zeros(0, np.float32)])
         return Record(self._seconds, self._size, self._fps, levels, tuple(self._marks),
-                      tuple(self._even), dict(self._worst))  # fmt: skip
+                      tuple(self._even), dict(self._worst), self._traces.habits())  # fmt: skip
 
 
 def _levels(voice: NDArray[np.float32], count: int) -> NDArray[np.float32]:
@@ -179,6 +185,8 @@ def packed(record: Record) -> dict[str, Any]:
         "worst": {axis: {"mark": _mark(worst.mark), "levels": _rounded(worst.levels),
                          "shots": [_packed_shot(shot) for shot in worst.shots],
                          "mouths": _text(worst.mouths)} for axis, worst in record.worst.items()},
+        "habits": {name: value if math.isfinite(value) else None
+                   for name, value in vars(record.habits).items()},
     }  # fmt: skip
 
 
@@ -191,7 +199,9 @@ def unpacked(content: Mapping[str, Any]) -> Record:
     return Record(float(content["seconds"]), (int(width), int(height)), float(content["fps"]),
                   np.array(content["loudness"], np.float32),
                   tuple(map(_read_mark, content["marks"])),
-                  tuple(map(_read_shot, content["even"])), worst)  # fmt: skip
+                  tuple(map(_read_shot, content["even"])), worst,
+                  Habits(**{name: math.nan if value is None else value
+                            for name, value in content["habits"].items()}))  # fmt: skip
 
 
 def _mark(mark: Mark) -> list[Any]:
