@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import cv2
 import numpy as np
 import pytest
-from stretch_made import head, stretch
+from stretch_made import IOD_PX, MIDDLE, head, stretch
 
 from enliven.metrics import closeness as m
 from enliven.metrics.lips import INNER_GAPS
@@ -59,6 +59,15 @@ def test_a_nodding_head(hz: float) -> None:
     assert found == pytest.approx(np.sqrt(deviation * change), rel=0.01)
 
 
+def test_frames_without_the_face_do_not_count() -> None:
+    turn, seen = np.zeros((T, 3)), np.ones(T, bool)
+    turn[:, 1] = np.radians(5) * np.sin(2 * np.pi * 0.7 * TIME)
+    clean = one(motion=Motion.still(T).with_channels(head=turn)).head_motion
+    turn[100:104, 1], seen[100:104] = 2.0, False
+    lost = one(motion=Motion.still(T).with_channels(head=turn), valid=seen).head_motion
+    assert lost == pytest.approx(clean, rel=0.02)
+
+
 def test_sway_is_in_eye_distances() -> None:
     place = np.zeros((T, 3))
     place[:, 0] = 0.1 * np.sign(np.sin(2 * np.pi * (TIME + 0.01)))
@@ -86,7 +95,7 @@ def tone(loud: np.ndarray) -> np.ndarray:
 def test_lips_in_silence_are_those_of_long_silence_only() -> None:
     loud = np.where(TIME < 6, 0.3, 0.0)
     loud[100:105] = 0  # too short to be a pause
-    restless = np.where(np.arange(T) % 2, 0.02, -0.02)
+    restless = np.where(np.arange(T) % 3, 0.0, 0.06)  # 0.02 from its mean, most of the time
     moves = np.where(TIME < 6, 5 * restless, restless)
     moves[100:105] = 0.3
     found = one(opened(0.1 + moves), voice=tone(loud))
@@ -124,9 +133,13 @@ def test_detail_falls_with_blur_and_is_of_the_face_alone() -> None:
     for name in ("mouth_detail", "face_detail"):
         sharp, soft, plastic = (getattr(f, name) for f in found)
         assert sharp > soft > plastic
-    outside = skin.copy()
-    outside[:, :20] = noise[:, :20]
-    assert one(BASE[:60], face=outside).face_detail == one(BASE[:60], face=skin).face_detail
+    points = BASE[0, :468, :2] * IOD_PX + MIDDLE[:2]
+    (x0, y0), (x1, y1) = points.min(0).astype(int) - 3, points.max(0).astype(int) + 4
+    outside = noise.copy()
+    outside[y0:y1, x0:x1] = skin[y0:y1, x0:x1]
+    within, alone = (one(BASE[:60], face=face) for face in (outside, skin))
+    assert within.face_detail == pytest.approx(alone.face_detail, rel=1e-6)
+    assert within.mouth_detail == pytest.approx(alone.mouth_detail, rel=1e-6)
 
 
 def test_stretches_count_by_their_length_and_short_ones_not() -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from enliven.errors import BadMedia, ModelUnavailable
 from enliven.face.track import Track
+from enliven.media.image import read_image
+from enliven.media.write import write_video
 from enliven.metrics import syncnet as m
 from enliven.metrics import syncnet_net
 from enliven.metrics.syncnet_net import SyncNet, load_syncnet, mfcc, published_shapes
@@ -339,3 +341,27 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable):
         load_syncnet(tmp_path / "trap.model")
     assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.slow
+def test_a_video_file_is_measured_where_the_face_is(
+    net: SyncNet, face_networks: Path, portrait_jpg: Path, speech_wav: Path, tmp_path: Path
+) -> None:
+    photo = read_image(portrait_jpg).pixels
+    photo = cv2.resize(photo, (360, round(360 * photo.shape[0] / photo.shape[1])))
+    small = cv2.resize(photo, (90, round(90 * photo.shape[0] / photo.shape[1])))
+    for picture, name in ((photo, "large.mp4"), (small, "small.mp4")):
+        # 50 frames a second, the first 12 without a face: 6 and 20 frames at 25
+        frames = [np.full_like(picture, 127)] * 12 + [picture] * 40
+        write_video(tmp_path / name, frames, 50, sound=speech_wav, seconds=26 / 25)
+    seen: list[int] = []
+    found = m.measure_syncnet(tmp_path / "large.mp4", net, progress=lambda n, _: seen.append(n))
+    assert seen[-1] == 26
+    assert len(found.confidence) == 20 - 5
+    assert np.isfinite([found.stock.lse_d, found.stock.lse_c]).all()
+    assert any("too few" in note for note in found.notes)
+    assert not any("px large" in note for note in found.notes)
+    assert any("px large" in n for n in m.measure_syncnet(tmp_path / "small.mp4", net).notes)
+    write_video(tmp_path / "mute.mp4", [photo] * 4, 25)
+    with pytest.raises(BadMedia, match="no sound"):
+        m.measure_syncnet(tmp_path / "mute.mp4", net)

@@ -49,7 +49,7 @@ SPLITS = 50
 TINY = 1e-9
 
 PROTOCOL = (
-    "THEval-style closeness on enliven's tracker: 10 measures, means over stretches of at most "
+    "closeness 1: THEval-style, on enliven's tracker: 10 measures, means over stretches of at most "
     "10 s at 25 fps, then over videos; unweighted, not clipped at 0"
 )
 

@@ -35,12 +35,12 @@ SPLITS = 8  # of the real videos into halves
 FEWEST = 4  # real videos from which halves tell anything
 
 PROTOCOL = (
-    f"{len(EXPRESSIVE)} ARKit coefficients of enliven's tracker (not a 3DMM), every frame with a "
-    "face at 25 fps, unscaled"
+    f"expression 1: {len(EXPRESSIVE)} ARKit coefficients of enliven's tracker (not a 3DMM), every "
+    "frame with a face at 25 fps, unscaled"
 )
 PAIRED_PROTOCOL = (
-    "478-point mesh of enliven's tracker, 25 fps, frames matched by number, no warping in time; "
-    "lengths over the eye distance of the reference frame"
+    "landmarks 1: 478-point mesh of enliven's tracker, 25 fps, frames matched by number, no "
+    "warping in time; lengths over the eye distance of the reference frame"
 )
 
 

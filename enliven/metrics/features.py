@@ -100,7 +100,7 @@ class OpenExtractor:
         fed = f"clips of {o.frames} frames, one after the other" if o.frames else "every frame"
         how = f"whole frames resized to {o.size} px ({o.resize})" if o.size else "frames unresized"
         given = "".join(f", {k}={v}" for k, v in o.arguments.items())
-        return (f"{Path(o.path).name} (SHA-256 {self.digest[:16]}{given}); {fed} at "
+        return (f"features 1: {Path(o.path).name} (SHA-256 {self.digest[:16]}{given}); {fed} at "
                 f"{MOTION_FPS:g} fps; {how}, values {o.low:g} to {o.high:g}")  # fmt: skip
 
 

@@ -20,8 +20,8 @@ from enliven.metrics.image import Mask, Picture, chosen, levels, ms_ssim, ssim
 from enliven.types import MOTION_FPS
 
 PROTOCOL = (
-    "full-resolution RGB frames, matched by number; PSNR over all three colours, SSIM (window 11, "
-    "sigma 1.5) and five-scale MS-SSIM on luma (Rec. 601) in whole grey levels"
+    "pairs 1: full-resolution RGB frames, matched by number; PSNR over all three colours, SSIM "
+    "(window 11, sigma 1.5) and five-scale MS-SSIM on luma (Rec. 601) in whole grey levels"
 )
 
 

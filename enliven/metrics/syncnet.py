@@ -48,9 +48,9 @@ MOST_LOST = 25  # frames without a face that a track survives
 SAME_FACE = 0.5  # overlap over union of the boxes of neighbouring frames, or a track ends
 
 PROTOCOL = (
-    "SyncNet syncnet_v2 (joonson/syncnet_python) in an own implementation; 25 fps, 16 kHz, "
-    "offsets -15..15; boxes around the landmarks of enliven's tracker in the place of S3FD's, "
-    "crop scale 0.4, median over 13 frames, 224 x 224 px; no video coding in between"
+    "lip-sync 1: SyncNet syncnet_v2 (joonson/syncnet_python) in an own implementation; 25 fps, "
+    "16 kHz, offsets -15..15; boxes around the landmarks of enliven's tracker in the place of "
+    "S3FD's, crop scale 0.4, median over 13 frames, 224 x 224 px; no video coding in between"
 )
 
 
