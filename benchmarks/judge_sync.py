@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from enliven.metrics.critic import SHIFTS, SPEECH_SHARE, SyncCritic, lip_measures, speaking
 from judge_clips import footage_of, names, watched
 from numpy.typing import NDArray
 
+from enliven.metrics.critic import SHIFTS, SPEECH_SHARE, SyncCritic, lip_measures, speaking
 from enliven.metrics.lips import correlation, measure_shape
 from enliven.metrics.sync import MEASURES, TRUST, load_meter
 from enliven.metrics.watch import CONTEXT

@@ -44,7 +44,7 @@ from enliven.types import Motion
 EXAMPLE = Path(__file__).parents[1] / "examples" / "speech.wav"
 
 CURVES = ("v10", "v12", "v14")  # development videos shown as curves
-SEVERAL, HELD_STEP = ("grid_s31", "grid_s4", "grid_other"), 3  # every third clip of theirs
+FOR_THE_JUDGE, HELD_STEP = ("grid_s31", "grid_s4"), 3  # every third clip of theirs
 S1_CLIPS, S1_TRAINED = 36, 380  # of speaker s1: measured here, and evenly spaced in training
 
 
@@ -114,7 +114,7 @@ def lips(setting: Setting) -> None:
     sets = (
         ("speaker known, sentences never heard", setting.sentences_never_heard()),
         ("GRID, one clip a speaker, by articulation networks that never heard them", grid),
-        ("GRID, other clips of such speakers", held_out_clips(setting, held)),
+        ("GRID speakers that only the judge learns from", judges_clips(setting)),
         ("filmed anywhere, speakers never trained on", setting.wild()),
     )
     for title, clips in sets:
@@ -125,10 +125,10 @@ def lips(setting: Setting) -> None:
         lips_table(title, clips, setting.speak, ways, setting.options.seeds, each)
 
 
-def held_out_clips(setting: Setting, names: set[str]) -> list[Clip]:
-    """Clips that the folds were kept from, of the speakers that have several."""
-    paths = [p for s in SEVERAL for p in sorted((setting.data / "train" / s).glob("*.m*"))]
-    return [setting.tracks.read(p) for p in paths if p.stem in names][::HELD_STEP]
+def judges_clips(setting: Setting) -> list[Clip]:
+    """Clips of speakers that nothing here was trained on, since the judge was."""
+    paths = [p for s in FOR_THE_JUDGE for p in sorted((setting.data / "train" / s).glob("*.m*"))]
+    return [setting.tracks.read(p) for p in paths[::HELD_STEP]]
 
 
 def meter(setting: Setting) -> None:
