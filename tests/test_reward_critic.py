@@ -8,7 +8,7 @@ import pytest
 from enliven.metrics.critic import SHIFTS
 from enliven.metrics.watch import CONTEXT, HOP, Stretch
 from enliven.reward.critic import CriticJudge, closeness, lip_marks
-from enliven.reward.judge import HIGHEST, LOWEST
+from enliven.reward.judge import AXES, HIGHEST, LOWEST
 
 needs_model = pytest.mark.skipif(
     not files("enliven.models").joinpath("critic.onnx").is_file(), reason="no critic.onnx"
@@ -91,6 +91,8 @@ def test_a_mouth_that_rests_or_flaps_while_somebody_speaks_is_marked_low() -> No
 @needs_model
 def test_the_judge_marks_again_as_before_and_says_who_it_is() -> None:
     judge, given = CriticJudge.load(), stretch(voice())
-    assert judge(given) == CriticJudge.load()(given)
+    marks = judge(given)
+    assert repr(marks) == repr(CriticJudge.load()(given))
+    assert {mark.axis for mark in marks} == set(AXES)
     assert judge.name == CriticJudge.load().name
     assert "critic" in judge.name

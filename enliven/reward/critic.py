@@ -3,10 +3,12 @@
     marks = CriticJudge.load()(stretch)
 
 Lip-sync is told second by second from how lips and voice agree at every shift
-(`enliven.metrics.critic`).
+(`enliven.metrics.critic`), expressiveness and motion by `enliven.reward.acting`.
 """
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
+from importlib.resources import files
 from typing import Self, final
 
 import numpy as np
@@ -21,6 +23,7 @@ from enliven.metrics.critic import (
     loudness_db,
 )
 from enliven.metrics.watch import Stretch
+from enliven.reward.acting import acting_marks, load_acting
 from enliven.reward.judge import HIGHEST, LOWEST, Mark
 from enliven.types import MOTION_FPS
 
@@ -29,7 +32,7 @@ VERSION = 1
 # Agreement over 3 s: what lips of another time or person hardly reach, and what nearly all real
 # people's reach.  LATENESS: what is left of a match by so many frames that it comes late or early.
 # Chosen so that real people are marked near 5, lips 3 frames off near 3, wrong sound below 1.5.
-APART, TOGETHER = 0.14, 0.38
+APART, TOGETHER = 0.14, 0.36
 LATENESS = ((0, 1.0), (1, 0.93), (2, 0.6), (3, 0.35), (4, 0.22), (5, 0.14), (8, 0.03),
             (SHIFTS, 0.0))  # fmt: skip
 WORTH_NAMING = 2  # frames
@@ -102,7 +105,7 @@ def _moves(stretch: Stretch, frames: slice) -> float:
 
 @final
 class CriticJudge:
-    """Marks a stretch on every axis of which it has a part.  Use `CriticJudge.load()`."""
+    """Marks a stretch on every axis.  Use `CriticJudge.load()`."""
 
     def __init__(self, name: str, parts: Sequence[Part]) -> None:
         self.name = name
@@ -110,9 +113,12 @@ class CriticJudge:
 
     @classmethod
     def load(cls) -> Self:
-        """With the networks that ship with the package.  Raises ModelUnavailable."""
+        """With the models that ship with the package.  Raises ModelUnavailable."""
         critic = SyncCritic.load()
-        return cls(f"critic {VERSION} ({critic.digest})", [lambda s: lip_marks(s, critic)])
+        load_acting()
+        acting = sha256(files("enliven.models").joinpath("acting.npz").read_bytes()).hexdigest()
+        name = f"critic {VERSION} ({critic.digest[:8]} {acting[:8]})"
+        return cls(name, [lambda stretch: lip_marks(stretch, critic), acting_marks])
 
     def __call__(self, stretch: Stretch) -> list[Mark]:
         return [mark for part in self._parts for mark in part(stretch)]

@@ -125,14 +125,16 @@ def train(
     )
     parts = {"net": net, "optimizer": optimizer, "schedule": schedule}
     done = _resume(checkpoint, config, parts, rng)
-    count = Counter(clip.speaker for clip in clips)
-    odds = np.array([count[clip.speaker] ** (SHARE - 1) for clip in clips])
+    own = Counter(clip.speaker for clip in clips)
+    odds = np.array([own[clip.speaker] ** (SHARE - 1) for clip in clips])
     odds /= odds.sum()
+    # pixels take longer, and gain nothing from more at once
+    count = config.batch // 2 if net.sees == "mouths" else config.batch
     started, average = time.time(), 0.0
     net.train()
     for step in range(done, config.steps):
         length = int(rng.integers(*LENGTHS))
-        chosen = rng.choice(len(clips), config.batch, p=odds)
+        chosen = rng.choice(len(clips), count, p=odds)
         made = [
             example(clips[i], faces[i] if net.sees == "mouths" else None, length, rng)
             for i in chosen
