@@ -1,31 +1,78 @@
 """`enliven train`: recipes to weights.  Exit codes as in `enliven.cli`."""
 
+import inspect
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from enliven.console import Debug, Json, Quiet, running
+from enliven.errors import BadOption
 
 
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE",
-        help="recipes.speech, or a Python file with a function `recipe`.")],
-    clips: Annotated[Path, typer.Option("--clips", metavar="CLIPS",
-        help="Clips to learn from, made by enliven data prepare.")],
+        help="recipes.speech, recipes.grpo, recipes.sft, or a Python file with a function "
+        "`recipe`.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="RUN",
         help="Folder of the run; one that was stopped there is continued.")],
+    clips: Annotated[Path | None, typer.Option("--clips", metavar="CLIPS",
+        help="speech: clips to learn from, made by enliven data prepare.")] = None,
     voices: Annotated[Path | None, typer.Option(metavar="FOLDER",
-        help="Synthetic speech, made by enliven data synth.")] = None,
+        help="speech: synthetic speech, made by enliven data synth.")] = None,
+    photos: Annotated[Path | None, typer.Option(metavar="FOLDER",
+        help="grpo, sft: photos of people to animate.")] = None,
+    sounds: Annotated[Path | None, typer.Option(metavar="FOLDER",
+        help="grpo, sft: recordings of people to speak.")] = None,
+    models: Annotated[Path | None, typer.Option(metavar="FOLDER",
+        help="grpo, sft: the generator to begin with; by default the one that ships.")] = None,
+    workers: Annotated[int, typer.Option(metavar="N", min=0,
+        help="grpo, sft: processes that draw and score videos.")] = 2,
     device: Annotated[str, typer.Option(help="Of torch: cpu, cuda ...")] = "cpu",
     threads: Annotated[int, typer.Option(metavar="N", help="Of the CPU.")] = 2,
+    dry_run: Annotated[bool, typer.Option("--dry-run",
+        help="grpo, sft: try one sample, say how long a run takes, write nothing.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Train the networks: enliven train recipes.speech --clips clips --out run"""
+    """Train the networks: enliven train recipes.speech --clips clips --out run
+
+    or make them better at what is judged:
+    enliven train recipes.grpo --photos photos --sounds voices --out run
+    """
+    given = {
+        "clips": clips, "voices": voices, "photos": photos, "sounds": sounds, "models": models,
+        "workers": workers, "device": device, "threads": threads,
+    }  # fmt: skip
     with running(as_json, quiet, debug, when_stopped="run again to continue") as log:
         from enliven.train.recipe import load_recipe
 
-        made = load_recipe(recipe).run(clips, voices, out, device=device, threads=threads)
-        log.result(made)
+        made = load_recipe(recipe)
+        if dry_run:
+            if not hasattr(made, "plan"):
+                raise BadOption(f"{recipe} has no plan to show; leave out --dry-run")
+            print(json.dumps(made.plan(**taken(made.plan, given, recipe), out=out), indent=2))
+            return
+        options = taken(made.run, given, recipe)
+        if "progress" in inspect.signature(made.run).parameters:
+            options["progress"] = log.progress
+        log.result(made.run(**options, out=out))
+
+
+def taken(function: Any, given: dict[str, Any], recipe: str) -> dict[str, Any]:
+    """Those of the options that a recipe takes.
+
+    Raises BadOption when it needs one that was not given, or one was that it does not know.
+    """
+    parameters = inspect.signature(function).parameters
+    needed = [name for name, one in parameters.items() if one.default is one.empty]
+    missing = [name for name in needed if name in given and given[name] is None]
+    if missing:
+        raise BadOption(f"{recipe} needs --{' and --'.join(missing)}; give a folder for each")
+    unknown = [name for name in ("clips", "voices", "photos", "sounds", "models")
+               if given[name] is not None and name not in parameters]  # fmt: skip
+    if unknown:
+        raise BadOption(f"{recipe} does not use --{' and --'.join(unknown)}; leave it out")
+    return {name: value for name, value in given.items() if name in parameters}

@@ -82,7 +82,7 @@ def from_speech(
         spoken = (generator or Generator.load()).generate(
             sound.samples, seconds=sound.seconds, seed=seed, options=options
         )
-        return _performed(spoken, portrait, directed(options, len(spoken)))
+        return on_portrait(spoken, portrait, directed(options, len(spoken)))
 
     return drive
 
@@ -126,7 +126,7 @@ class LiveSpeech:
             return []
         spoken = Motion(np.stack([frame.values for frame in frames]))
         asked = self._asked[frames[0].number : frames[-1].number + 1]
-        carried = _performed(spoken, self._portrait, asked).values
+        carried = on_portrait(spoken, self._portrait, asked).values
         return [MotionFrame(frame.number, row) for frame, row in zip(frames, carried, strict=True)]
 
 
@@ -136,12 +136,12 @@ def from_silence(seconds: float, *, options: SpeechOptions = SpeechOptions()) ->
 
     def drive(portrait: Portrait, *, seed: int = 0) -> Motion:
         quiet = Generator.load().generate(silence, seconds=seconds, seed=seed, options=options)
-        return _performed(quiet, portrait, directed(options, len(quiet)))
+        return on_portrait(quiet, portrait, directed(options, len(quiet)))
 
     return drive
 
 
-def _performed(motion: Motion, portrait: Portrait, asked: Direction) -> Motion:
+def on_portrait(motion: Motion, portrait: Portrait, asked: Direction) -> Motion:
     """A generated motion on the person in a portrait, who then feels and looks as was asked."""
     carried = retarget(motion, portrait, np.zeros(len(CHANNELS)), felt=asked.emotion)
     return look_from_viewer(carried, portrait, np.flatnonzero(np.isfinite(asked.gaze[:, 0])))

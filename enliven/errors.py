@@ -9,6 +9,7 @@
     ├── OutputError             the result cannot be written
     │   └── OutputExists        the target is there already and overwriting was not asked for
     ├── ModelUnavailable        a network file is missing, damaged or cannot be obtained
+    ├── TrainingStopped         a training run found that it must not go on
     └── Cancelled               the caller's progress callback asked to stop
 
 A message says what happened, where, why, and what to do next.
@@ -49,6 +50,10 @@ class OutputExists(OutputError):
 
 class ModelUnavailable(EnlivenError):
     """A network file is missing, damaged or cannot be obtained."""
+
+
+class TrainingStopped(EnlivenError):
+    """A training run found that it must not go on; its last checkpoint is intact."""
 
 
 class Cancelled(EnlivenError):

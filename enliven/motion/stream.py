@@ -67,6 +67,64 @@ class MotionFrame(NamedTuple):
         return self.number / MOTION_FPS
 
 
+class Told(NamedTuple):
+    """A chunk as it is heard: the voice, and whether anybody speaks, (n,) 0..1."""
+
+    heard: Hearing
+    activity: Array
+
+
+@final
+class Performance:
+    """What becomes of a voice, chunk after chunk: `asks` what to draw, and `shows` what was.
+
+    Neither needs the other, so a trainer may ask for all chunks, draw with a network of its own
+    and have many such performances shown.  opening: (K,) of the articulation network.
+    """
+
+    def __init__(self, opening: NDArray, *, seed: int = 0, options: SpeechOptions = SpeechOptions()
+                 ) -> None:  # fmt: skip
+        self._opening, self._direction, self._life = opening, directed(options), Life(seed)
+        self._heard_before = silence(BEFORE)
+        self.before: Array = np.zeros((BEFORE, len(LATENT)), np.float32)
+
+    def asks(self, told: Told, start: int) -> tuple[Array, Array]:
+        """What is heard (N, HEARD) and asked for (N, CONDITIONS) in the chunk from `start` on."""
+        numbers = np.concatenate([self._heard_before, told.heard.numbers])
+        # at the very end what is beyond it is heard as silence
+        numbers = np.concatenate([numbers, silence(BEFORE + CHUNK - len(numbers))])
+        self._heard_before = numbers[CHUNK : CHUNK + BEFORE]
+        return numbers, asked_numbers(rising(self._direction[start : start + CHUNK], start))
+
+    def shows(self, drawn: NDArray, told: Told, start: int) -> Array:
+        """Frames start to start + n, (n, C), of the numbers drawn for this chunk (CHUNK, D)."""
+        count = len(told.heard.controls)
+        asked = rising(self._direction[start : start + CHUNK], start)
+        latent = following(np.concatenate([self.before[-2 * LEAD :], drawn]))[:count]
+        strengths, speed_deg = manner_of(asked)
+        latent = latent + display(asked.emotion)[:count]
+        latent = latent * shown_size(strengths, speed_deg)[:count]
+        latent[:, SHIFT] *= SHIFT_GAIN
+        self.before = np.concatenate([self.before, drawn])[-BEFORE:]
+        asked = asked[:count]
+        latent[:, : len(CONTROLS)] = self._lips(latent, told, asked)
+        return self._life.frames(to_motion(latent), told.heard.voice, asked)
+
+    def _lips(self, latent: Array, told: Told, asked: Direction) -> Array:
+        """Lips (n, K) that close where they should and rest where nothing is said."""
+        lips = slice(0, len(CONTROLS))
+        heard, activity = told.heard, told.activity[:, None]
+        shown = display(asked.emotion)[:, lips] * UNITS[lips] * asked.mouth[:, None]
+        spoken = latent[:, lips] * UNITS[lips]
+        right = heard.controls * asked.mouth[:, None]
+        right = right + on_lips(shown, right, self._opening)
+        spoken = right + OWN_LIPS * (spoken - right)
+        spoken = shown + activity * GAINS * (spoken - shown)
+        closed = heard.closed * activity[:, 0]
+        made = close_lips(spoken, closed, heard.rows, self._opening)
+        return np.asarray((spoken + activity * (made - spoken)) / UNITS[lips], np.float32)
+
+
 @final
 class SpeechStream:
     """One performance of one voice.  Use `Generator.stream`.
@@ -85,12 +143,9 @@ class SpeechStream:
         self._encoded = encoded
         self._articulation, self._performer, self._sampling = articulation, performer, sampling
         self._listener = Listener(level)
-        self._direction = directed(options)
-        self._life = Life(seed)
+        self._performance = Performance(articulation.opening, seed=seed, options=options)
         self._seed = seed
         self._done = 0  # motion frames
-        self._before = np.zeros((BEFORE, len(LATENT)), np.float32)
-        self._heard_before = silence(BEFORE)
 
     def push(self, samples: NDArray) -> list[MotionFrame]:
         """More sound, (N,) at 16 kHz in -1..1; returns the frames that are ready by it.
@@ -115,41 +170,13 @@ class SpeechStream:
 
     def _chunk(self, start: int, count: int) -> Array:
         """Frames start to start + count, (count, C)."""
-        heard = hear(self._listener, self._articulation, start, start + count, self._encoded)
-        asked = rising(self._direction[start : start + CHUNK], start)
-        numbers = np.concatenate([self._heard_before, heard.numbers])
-        # at the very end what is beyond it is heard as silence
-        numbers = np.concatenate([numbers, silence(CHUNK - count)])
-        velocity = self._performer.velocity(
-            numbers[None], asked_numbers(asked)[None], self._sampling
-        )
+        told = Told(hear(self._listener, self._articulation, start, start + count, self._encoded),
+                    self._listener.activity(start, start + count))  # fmt: skip
+        numbers, asked = self._performance.asks(told, start)
+        velocity = self._performer.velocity(numbers[None], asked[None], self._sampling)
         rng = np.random.default_rng([self._seed, start])
-        drawn = self._performer.draw(self._before, velocity, rng, self._sampling)
-        latent = following(np.concatenate([self._before[-2 * LEAD :], drawn]))[:count]
-        strengths, speed_deg = manner_of(asked)
-        latent = latent + display(asked.emotion)[:count]
-        latent = latent * shown_size(strengths, speed_deg)[:count]
-        latent[:, SHIFT] *= SHIFT_GAIN
-        self._before = np.concatenate([self._before, drawn])[-BEFORE:]
-        self._heard_before = numbers[CHUNK : CHUNK + BEFORE]
-        asked = asked[:count]
-        latent[:, : len(CONTROLS)] = self._lips(latent, heard, asked, start)
-        return self._life.frames(to_motion(latent), heard.voice, asked)
-
-    def _lips(self, latent: Array, heard: Hearing, asked: Direction, start: int) -> Array:
-        """Lips (n, K) that close where they should and rest where nothing is said."""
-        lips = slice(0, len(CONTROLS))
-        count = len(latent)
-        activity = self._listener.activity(start, start + count)[:, None]
-        shown = display(asked.emotion)[:, lips] * UNITS[lips] * asked.mouth[:, None]
-        spoken = latent[:, lips] * UNITS[lips]
-        told = heard.controls * asked.mouth[:, None]
-        told = told + on_lips(shown, told, self._articulation.opening)
-        spoken = told + OWN_LIPS * (spoken - told)
-        spoken = shown + activity * GAINS * (spoken - shown)
-        closed = heard.closed * activity[:, 0]
-        made = close_lips(spoken, closed, heard.rows, self._articulation.opening)
-        return np.asarray((spoken + activity * (made - spoken)) / UNITS[lips], np.float32)
+        drawn = self._performer.draw(self._performance.before, velocity, rng, self._sampling)
+        return self._performance.shows(drawn, told, start)
 
 
 def rising(asked: Direction, start: int) -> Direction:

@@ -149,7 +149,8 @@ def norm_excess(v: Tensor, reference: Tensor, given: Mask | None = None) -> Tens
     """relu(rms(v) / rms(v_ref) - 1), (B,): by how much velocities have grown (NormGuard, arXiv
     2606.27771).  v, reference: (B, ...), not all 0 in a row.  given: bool, broadcasts to v."""
     grown = _mean_square(_wide(v), given) / _mean_square(_wide(reference), given)
-    return grown.clamp(min=1).sqrt() - 1  # clamped first: a root has no slope at 0
+    # cut before the root, which has no slope at 0; relu, whose slope is 0 where nothing has grown
+    return (torch.relu(grown - 1) + 1).sqrt() - 1
 
 
 # Preference pairs

@@ -50,8 +50,8 @@ class SpeechRecipe:
         if self.folds < 2 or self.kept < 2:
             raise BadOption(f"folds is {self.folds} and kept {self.kept}; each is at least 2")
 
-    def run(self, clips: Path, voices: Path | None, out: Path, *, device: str = "cpu",
-            threads: int = 2) -> Path:  # fmt: skip
+    def run(self, clips: Path, voices: Path | None = None, out: Path = Path("run"), *,
+            device: str = "cpu", threads: int = 2) -> Path:  # fmt: skip
         """Train; returns the folder of the models.
 
         clips: archive of talking clips.  voices: folder of synthetic speech (`enliven data
