@@ -18,17 +18,22 @@ from enliven.errors import BadOption
 from enliven.reward.compose import (
     FLOWPORTRAIT,
     JUDGE_ONLY,
+    LEAST_RMS,
     LIMIT,
     LIP_ONLY,
+    PRESETS,
     Gate,
     Reward,
     Rewards,
     Term,
     advantages,
+    composite,
     gather,
     group_advantages,
     measured,
+    preset,
     quality,
+    without,
 )
 from enliven.types import Score, Scorecard
 
@@ -304,17 +309,99 @@ def test_no_samples_at_all() -> None:
     assert made.rms == 0
 
 
+def test_a_batch_of_mere_noise_is_not_blown_up() -> None:
+    noisy = Reward(tuple(replace(term, noise=0.1) for term in TWO.terms))
+    quiet = 0.5 + 1e-3 * random(32, 2)
+    made = advantages(noisy, rewards(quiet))
+    assert 0 < made.rms < 0.01
+    assert np.abs(made.values).max() < 0.05  # it was a whole deviation and more
+    least = LEAST_RMS * math.sqrt(0.7**2 + 0.3**2)
+    np.testing.assert_allclose(made.values, made.composite / least, rtol=1e-12)
+    twice = advantages(noisy, rewards(0.5 + 2 * (quiet - 0.5)))
+    np.testing.assert_allclose(twice.values, 2 * made.values, atol=1e-9)
+
+
+def test_a_gate_that_is_not_required_vetoes_only_where_it_is_told() -> None:
+    reward = Reward((Term("lip", 1.0, 0.0),), (Gate("face"), Gate("silence", required=False)))
+    cards = [
+        card(lip=0.5, face=1.0, silence=0.1),
+        card(lip=0.6, face=1.0, silence=Score(math.nan, 0, 1, valid=False)),
+        card(lip=0.7, face=1.0),
+    ]
+    got = measured(reward, cards, [0, 0, 0])
+    np.testing.assert_array_equal(got.vetoed, [True, False, False])
+    np.testing.assert_array_equal(got.valid[:, 0], [True, True, True])
+    # nobody need measure it at all
+    assert measured(reward, cards[2:], [0]).valid.all()
+
+
+# One video on the whole
+
+
+def test_a_composite_is_the_weighted_mean_of_what_was_measured() -> None:
+    assert composite(TWO, card(lip=0.5, jitter=1.0)) == pytest.approx(0.65)
+    assert composite(TWO, card(lip=Score(3, 1, 5), jitter=1.0)) == pytest.approx(0.65)
+    assert composite(TWO, card(lip=0.5)) == 0.5
+    assert math.isnan(composite(TWO, card(jitter=0.5)))  # three tenths of the weight
+    assert math.isnan(composite(TWO, card()))
+
+
+def test_a_gate_takes_off_the_more_the_worse_and_nothing_above_its_least() -> None:
+    reward = Reward(TWO.terms, (Gate("face"), Gate("layout", 0.4, required=False)))
+    good = {"lip": 0.8, "jitter": 0.8}
+    assert composite(reward, card(**good, face=0.5)) == pytest.approx(0.8)
+    assert composite(reward, card(**good, face=0.25)) == pytest.approx(0.2)
+    assert composite(reward, card(**good, face=0.25, layout=0.2)) == pytest.approx(0.05)
+    assert composite(reward, card(**good, face=0.0)) == 0
+    assert math.isnan(composite(reward, card(**good)))
+    assert composite(reward, card(layout=0.1)) == 0  # no face to be measured is no excuse
+
+
+@few
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_a_composite_rises_with_each_score(lip: float, jitter: float, face: float) -> None:
+    reward = Reward(TWO.terms, (Gate("face"),))
+    value = composite(reward, card(lip=lip, jitter=jitter, face=face))
+    assert 0 <= value <= 1
+    for better in ({"lip": 1.0}, {"jitter": 1.0}, {"face": 1.0}):
+        scores = {"lip": lip, "jitter": jitter, "face": face, **better}
+        assert composite(reward, card(**scores)) >= value - 1e-12
+
+
 # Presets and options
 
 
-@pytest.mark.parametrize("preset", [FLOWPORTRAIT, LIP_ONLY, JUDGE_ONLY])
-def test_presets_weigh_one_in_all(preset: Reward) -> None:
-    weights = [term.weight for term in preset.terms]
+def test_presets_have_names() -> None:
+    assert preset("flowportrait") is FLOWPORTRAIT
+    assert preset("lip-only") is LIP_ONLY
+    assert preset("judge-only") is JUDGE_ONLY
+    assert list(PRESETS) == ["flowportrait", "lip-only", "judge-only"]
+    with pytest.raises(BadOption, match="choose flowportrait, lip-only, judge-only"):
+        preset("best")
+
+
+def test_an_axis_left_out_leaves_its_weight_to_the_others() -> None:
+    left = without(FLOWPORTRAIT, "lip_sync", "no such term")
+    weights = {term.score: term.weight for term in left.terms}
+    assert weights["lip_sync"] == 0
+    assert sum(weights.values()) == pytest.approx(1)
+    assert weights["sync"] / weights["texture"] == pytest.approx(0.2 / 0.15)
+    assert left.gates == FLOWPORTRAIT.gates
+    assert without(FLOWPORTRAIT) == FLOWPORTRAIT
+    with pytest.raises(BadOption, match="nothing is left"):
+        without(JUDGE_ONLY, "lip_sync", "expressiveness", "motion")
+
+
+@pytest.mark.parametrize("reward", [FLOWPORTRAIT, LIP_ONLY, JUDGE_ONLY])
+def test_presets_weigh_one_in_all(reward: Reward) -> None:
+    weights = [term.weight for term in reward.terms]
     assert sum(weights) == pytest.approx(1)
-    better = card(**{t.score: 0.6 for t in preset.terms}, **{g.score: 1.0 for g in preset.gates})
+    gates = {gate.score: 1.0 for gate in reward.gates}
+    better = card(**(gates | {term.score: 0.6 for term in reward.terms}))
     worse = replace(better, scores={**better.scores, "lip_sync": Score(0.1, 0.0, 1.0)})
-    made = advantages(preset, measured(preset, [better, worse], [7, 7]))
-    np.testing.assert_allclose(made.values, [1, -1], rtol=1e-12)
+    made = advantages(reward, measured(reward, [better, worse], [7, 7]))
+    assert made.values[0] > 0.5
+    assert made.values[1] == pytest.approx(-made.values[0])
 
 
 def test_only_the_whole_reward_catches_a_frozen_face() -> None:
@@ -323,8 +410,8 @@ def test_only_the_whole_reward_catches_a_frozen_face() -> None:
     frozen = card(**{**dict.fromkeys(names, 0.6), "lip_sync": 0.9, "jitter": 1.0},
                   face=1.0, stillness=0.0, identity=1.0)  # fmt: skip
     poor = card(**dict.fromkeys(names, 0.3), face=1.0, stillness=1.0, identity=1.0)
-    for preset, best in ((FLOWPORTRAIT, 0), (LIP_ONLY, 2), (JUDGE_ONLY, 2)):
-        made = advantages(preset, measured(preset, [living, poor, frozen], [1, 1, 1])).values
+    for reward, best in ((FLOWPORTRAIT, 0), (LIP_ONLY, 2), (JUDGE_ONLY, 2)):
+        made = advantages(reward, measured(reward, [living, poor, frozen], [1, 1, 1])).values
         assert made.argmax() == best
 
 

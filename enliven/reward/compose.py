@@ -9,8 +9,8 @@ samples, not even in its last bit.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,11 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 LIMIT = 5.0  # the largest advantage, in deviations of the batch
+# The composite of independent terms that each differ by their noise has a root mean square of
+# sqrt(sum of w^2).  A batch is not divided by less than this share of it: otherwise one in which
+# nothing but noise differs would be blown up to the size of any other.
+LEAST_RMS = 0.5
+LEAST_WEIGHT = 0.5  # of the terms must be measured for a composite
 
 # Deviation of a score when the same video is measured again, as a share of its scale: what we
 # assume until a judge has been measured, then to be replaced.
@@ -54,12 +59,16 @@ class Term:
 class Gate:
     """A check that no other score can make up for: below `least`, from 0 to 1, it vetoes.
 
-    score: its name on the scorecard; a sample where it could not be measured counts as unmeasured.
+    score: its name on the scorecard.
+    required: a sample where it could not be measured counts as unmeasured.  Otherwise it then
+        vetoes nothing: for checks that some inputs never allow, such as whether a mouth rests in
+        silence where there is none.
     Raises BadOption.
     """
 
     score: str
     least: float = 0.5
+    required: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.least <= 1:
@@ -80,7 +89,8 @@ class Reward:
 
 
 # After FlowPortrait (arXiv 2603.00159): the judge, and regularisers it cannot be talked out of.
-# The weights are ours: the judge half of it all, then lips, texture and steadiness.
+# The weights are ours: the judge half of it all, then lips, texture and steadiness.  Gates are
+# the checks that some cheat passes all terms without.
 FLOWPORTRAIT = Reward(
     terms=(
         Term("lip_sync", 0.5 / 3, JUDGE_NOISE),
@@ -90,8 +100,15 @@ FLOWPORTRAIT = Reward(
         Term("texture", 0.15, CHECK_NOISE),
         Term("jitter", 0.15, CHECK_NOISE),
     ),
-    gates=(Gate("face"), Gate("stillness"), Gate("identity")),
-)
+    gates=(
+        *(Gate(name) for name in ("face", "stillness", "identity")),
+        *(Gate(name, required=False)
+          for name in ("lag", "silence", "visemes", "mouth_range", "blinks", "exposure",
+                       "saturation", "background", "layout", "frame_rate")),
+        # these are terms as well, and veto only what is plainly broken
+        *(Gate(name, 0.2, required=False) for name in ("texture", "jitter")),
+    ),
+)  # fmt: skip
 # What happens without: no gates on purpose.
 LIP_ONLY = Reward((Term("lip_sync", 0.5, JUDGE_NOISE), Term("sync", 0.5, CHECK_NOISE)))
 JUDGE_ONLY = Reward(
@@ -101,6 +118,36 @@ JUDGE_ONLY = Reward(
         Term("motion", 1 / 3, JUDGE_NOISE),
     )
 )
+PRESETS: Mapping[str, Reward] = {
+    "flowportrait": FLOWPORTRAIT,
+    "lip-only": LIP_ONLY,
+    "judge-only": JUDGE_ONLY,
+}
+
+
+def preset(name: str) -> Reward:
+    """A reward by name.  Raises BadOption."""
+    if name not in PRESETS:
+        raise BadOption(f"there is no reward {name!r}; choose {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def without(reward: Reward, *scores: str) -> Reward:
+    """The reward with these terms weighing 0 and the others as much more in all.
+
+    For axes whose judge failed its self-test.  Names that are no term change nothing.  Raises
+    BadOption when no weight is left.
+    """
+    left = math.fsum(term.weight for term in reward.terms if term.score not in scores)
+    if not left:
+        raise BadOption(f"without {', '.join(scores)} nothing is left of the reward; choose a "
+                        "judge that passes its self-test, or another reward")  # fmt: skip
+    before = math.fsum(term.weight for term in reward.terms)
+    terms = tuple(
+        replace(term, weight=0.0 if term.score in scores else term.weight * before / left)
+        for term in reward.terms
+    )
+    return replace(reward, terms=terms)
 
 
 @dataclass(frozen=True)
@@ -137,6 +184,7 @@ class Advantages:
     terms: (N, M) float64, every reward normalised within its group, before weights.
     composite: (N,) float64, their weighted sum, vetoes included, before the division by `rms`.
     rms: root mean square of the composite over the samples counted; 0 when all were equal.
+        What is divided by is not less than LEAST_RMS sqrt(sum of w^2).
     """
 
     values: Floats
@@ -163,13 +211,13 @@ def quality(score: Score) -> float:
 def measured(reward: Reward, cards: Sequence[Scorecard], groups: ArrayLike) -> Rewards:
     """The scores a reward asks for, from N scorecards.  groups: (N,) whole numbers.
 
-    A score that a card lacks is invalid.  Where a gate is invalid nothing of the sample counts,
-    unless another gate vetoes it: whoever breaks a check must not pass it.
+    A score that a card lacks is invalid.  Where a required gate is invalid nothing of the sample
+    counts, unless another gate vetoes it: whoever breaks a check must not pass it.
     Raises BadOption for a score that no card has, ValueError for group ids that are not whole.
     """
     known = sorted({name for card in cards for name in card.scores})
     needed = [*(term.score for term in reward.terms if term.weight),
-              *(gate.score for gate in reward.gates)]  # fmt: skip
+              *(gate.score for gate in reward.gates if gate.required)]  # fmt: skip
     missing = [name for name in needed if name not in known]
     if missing and cards:
         raise BadOption(f"no video was scored on {', '.join(missing)}, which the reward needs; "
@@ -180,7 +228,8 @@ def measured(reward: Reward, cards: Sequence[Scorecard], groups: ArrayLike) -> R
         raise ValueError(f"group ids are {ids.dtype}; they must be whole numbers")
     values = _column(cards, [term.score for term in reward.terms])
     checks = _column(cards, [gate.score for gate in reward.gates])
-    readable = ~np.isnan(checks).any(1, keepdims=True)
+    required = np.array([gate.required for gate in reward.gates], bool)
+    readable = ~np.isnan(checks[:, required]).any(1, keepdims=True)
     vetoed = np.any(checks < [gate.least for gate in reward.gates], axis=1)
     valid = ~np.isnan(values) & readable
     return Rewards(np.where(valid, values, 0.0), valid, vetoed, ids.astype(np.int64))
@@ -232,8 +281,8 @@ def advantages(reward: Reward, rewards: Rewards) -> Advantages:
     """The advantage of each sample over its group.
 
     A^m = group_advantages of reward m;  A = sum over m of w_m A^m;  a vetoed sample gets the
-    lowest A of its group;  all divided by the root mean square of the batch, without taking off
-    its mean, and clipped to +-LIMIT  (GDPO, arXiv 2601.05242).
+    lowest A of its group;  all divided by the root mean square of the batch (see LEAST_RMS),
+    without taking off its mean, and clipped to +-LIMIT  (GDPO, arXiv 2601.05242).
 
     Scores of vetoed samples are no measure of anything: they enter no mean and no deviation.
     Without vetoes a group sums to 0, with them to less; a group whose others are all equal, or
@@ -248,16 +297,39 @@ def advantages(reward: Reward, rewards: Rewards) -> Advantages:
         terms[:, m] = group_advantages(
             rewards.values[:, m], rewards.groups, term.noise, valid[:, m], ~rewards.vetoed
         )
-    composite = (terms * weights).sum(1)
+    total = (terms * weights).sum(1)
     scored = (valid & (weights > 0)).any(1)
     for group in np.unique(rewards.groups[rewards.vetoed]):
         own = rewards.groups == group
-        composite[own & rewards.vetoed] = composite[own & scored].min(initial=0.0)
+        total[own & rewards.vetoed] = total[own & scored].min(initial=0.0)
     counted = scored | rewards.vetoed
-    squares = np.sort(composite[counted] ** 2)
+    squares = np.sort(total[counted] ** 2)
     rms = math.sqrt(squares.sum() / max(1, len(squares)))
-    scaled = np.clip(composite / rms, -LIMIT, LIMIT) if rms > 0 else np.zeros(len(terms))
-    return Advantages(scaled, counted, terms, composite, rms)
+    least = LEAST_RMS * math.sqrt(math.fsum(weights**2))
+    scaled = np.clip(total / max(rms, least), -LIMIT, LIMIT)
+    return Advantages(scaled, counted, terms, total, rms)
+
+
+def composite(reward: Reward, card: Scorecard) -> float:
+    """How good one video is on the whole, 0 to 1: to rank videos, never stored alone.
+
+    Weighted mean of the qualities of what was measured, times (q / least)^2 for every gate with
+    a quality q below its least.  Where a required gate, or terms of more than half of the
+    weight, could not be measured: 0 if any gate vetoes, else NaN.
+    """
+    values = _column([card], [term.score for term in reward.terms])[0]
+    gates = _column([card], [gate.score for gate in reward.gates])[0]
+    least = np.array([gate.least for gate in reward.gates])
+    failed = gates < least
+    factor = float(np.prod((gates[failed] / least[failed]) ** 2))
+    weights = np.array([term.weight for term in reward.terms])
+    known = ~np.isnan(values)
+    share = weights[known].sum() / weights.sum()
+    unread = any(gate.required and math.isnan(q)
+                 for gate, q in zip(reward.gates, gates, strict=True))  # fmt: skip
+    if unread or share < LEAST_WEIGHT:
+        return 0.0 if failed.any() else math.nan
+    return factor * float(weights[known] @ values[known] / weights[known].sum())
 
 
 def _column(cards: Sequence[Scorecard], names: Sequence[str]) -> Floats:

@@ -1,0 +1,400 @@
+"""The checks that cannot be talked round: what was measured becomes scores of 0 to 1.
+
+    rows = measure(stretch, reference)      # of every stretch
+    scores = checks(rows, photo=True)
+
+1 is as good as real people, 0.5 the limit a viewer would object at, and beyond real people there
+is nothing to be won.  What cannot be told is invalid and says why; it is never 0 and never a
+guess.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enliven.reward.limits import (
+    BEHIND_OWN,
+    BEHIND_PHOTO,
+    BLINK_LONG,
+    BLINK_MANY,
+    LIMITS,
+    Limit,
+)
+from enliven.reward.measure import Row
+from enliven.types import Score
+
+Floats = NDArray[np.float64]
+
+WORST_SHARE = 1 / 3  # of the seconds, the worst, make a value: a fault may not hide in the mean
+LEAST_SPEECH = 10  # frames of a second in which lips must be seen speaking
+LEAST_QUIET = 12  # frames in all without a voice, to tell whether the mouth rests
+LEAST_BLINK_SECONDS = 10.0
+NO_BLINK_SECONDS = 15.0  # a mean of four blinks a minute; real people mostly blink 8 to 25 times
+
+NAMES = ("face", "sync", "lag", "texture", "jitter", "identity", "stillness", "silence",
+         "exposure", "saturation", "background", "layout", "blinks", "mouth_range", "visemes",
+         "frame_rate")  # fmt: skip
+
+
+def grade(values: Floats | float, limit: Limit) -> Floats:
+    """How good values are: 1 up to `limit.good`, 0.5 at `limit.limit`, falling to 0 beyond.
+
+    1 / (1 + t^2) of the distance t beyond `good`, in steps from there to the limit, in whichever
+    direction that lies; NaN stays NaN.
+    """
+    step = (np.asarray(values, np.float64) - limit.good) / (limit.limit - limit.good)
+    return np.asarray(1 / (1 + np.square(np.maximum(step, 0))))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows as columns."""
+
+    rows: Sequence[Row]
+
+    def __getitem__(self, name: str) -> Floats:
+        return np.array([row.get(name, np.nan) for row in self.rows], np.float64)
+
+    def span(self, i: int) -> tuple[float, float]:
+        """Begin and end of a row, seconds."""
+        start = float(self.rows[i]["start"])
+        return start, start + float(self.rows[i]["seconds"])
+
+
+def checks(rows: Sequence[Row], *, photo: bool) -> dict[str, Score]:
+    """A score of 0 to 1 for each of NAMES.  rows: from `measure`.
+
+    photo: whether they were measured against a photo; without one only drift from the begin of
+    the video can be told.
+    """
+    if not rows:
+        return {name: unknown("the video has no frames") for name in NAMES}
+    table = Table(rows)
+    by_name: Mapping[str, Callable[[Table], Score]] = {
+        "face": _face, "sync": _sync, "lag": _lag, "jitter": _jitter,
+        "stillness": _stillness, "silence": _silence, "blinks": _blinks,
+        "mouth_range": _mouth_range, "visemes": _visemes, "frame_rate": _frame_rate,
+        "texture": lambda t: _texture(t, photo), "identity": lambda t: _identity(t, photo),
+        "exposure": lambda t: _exposure(t, photo), "saturation": lambda t: _saturation(t, photo),
+        "background": lambda t: _background(t, photo), "layout": lambda t: _layout(t, photo),
+    }  # fmt: skip
+    return {name: by_name[name](table) for name in NAMES}
+
+
+def unknown(why: str) -> Score:
+    """A score that could not be told."""
+    return Score(float("nan"), 0.0, 1.0, valid=False, why=why)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure within a check.  column: of the table; text: of its value, with {}; ratio: the
+    column holds the logarithm of what is told."""
+
+    column: str
+    limits: tuple[str, ...]
+    text: str
+    ratio: bool = False
+
+    def told(self, value: float) -> str:
+        return self.text.format(float(np.exp(value)) if self.ratio else value)
+
+
+def _graded(table: Table, measures: Sequence[Measure], fine: str, nothing: str) -> Score:
+    """The worst of some measures, second by second, over the worst third of the seconds.
+
+    fine: what to say when nothing is wrong.  nothing: why it cannot be told.
+    """
+    grades = [np.fmin.reduce([grade(table[m.column], LIMITS[name]) for name in m.limits])
+              for m in measures]  # fmt: skip
+    return _combined(table, measures, np.array(grades), fine, nothing)
+
+
+def _combined(
+    table: Table, measures: Sequence[Measure], grades: Floats, fine: str, nothing: str
+) -> Score:
+    """grades: (measures, rows)."""
+    known = np.isfinite(grades).any(0)
+    if not known.any():
+        return unknown(nothing)
+    each = np.where(known, np.fmin.reduce(grades, axis=0), np.nan)
+    value = worst_part(each)
+    at = int(np.nanargmin(each))
+    which = int(np.nanargmin(grades[:, at]))
+    details = {m.column: float(np.nanmedian(table[m.column])) for m in measures
+               if np.isfinite(table[m.column]).any()}  # fmt: skip
+    if each[at] > 0.98:
+        return Score(value, 0.0, 1.0, why=fine, details=details)
+    seen = table[measures[which].column][at]
+    return Score(value, 0.0, 1.0, why=measures[which].told(float(seen)),
+                 worst_seconds=table.span(at), details=details)  # fmt: skip
+
+
+def worst_part(grades: Floats) -> float:
+    """Mean of the lowest third of what is known, one at least."""
+    known = np.sort(grades[np.isfinite(grades)])
+    return float(known[: max(1, round(WORST_SHARE * len(known)))].mean())
+
+
+def _face(table: Table) -> Score:
+    share, weight = table["face"], table["seconds"]
+    value = float((share * weight).sum() / weight.sum())
+    at = int(share.argmin())
+    if value == 1:
+        return Score(1.0, 0.0, 1.0, why="a face is seen in every frame", details={"share": value})
+    return Score(value, 0.0, 1.0, why=f"a face is seen in {value:.0%} of the frames",
+                 worst_seconds=table.span(at), details={"share": value})  # fmt: skip
+
+
+def _sync(table: Table) -> Score:
+    if not np.isfinite(table["agreement"]).any():
+        return unknown(_no_speech(table, "whether lips and voice agree"))
+    return _graded(table, [Measure("agreement", ("agreement",), "lips and voice agree by {:.2f}")],
+                   "lips and voice agree as in real people", "")  # fmt: skip
+
+
+def _lag(table: Table) -> Score:
+    late = table["late"]
+    if not np.isfinite(late).any():
+        return unknown(_no_speech(table, "whether the lips are late"))
+    frames = float(np.nanmedian(late))
+    when = "late" if frames > 0 else "early"
+    at = int(np.nanargmax(np.abs(late)))
+    why = "lips and voice are in time"
+    if abs(frames) >= 1:
+        why = f"the lips come {abs(frames):.0f} frames ({abs(frames) * 40:.0f} ms) too {when}"
+    return Score(float(grade(abs(frames), LIMITS["late"])), 0.0, 1.0, why=why,
+                 worst_seconds=table.span(at) if abs(frames) >= 1 else None,
+                 details={"frames": frames})  # fmt: skip
+
+
+def _no_speech(table: Table, what: str) -> str:
+    if not (table["sounds"] > 0).any():
+        return f"the video has no sound, so {what} cannot be told"
+    if not (table["face"] > 0).any():
+        return f"no face is seen, so {what} cannot be told"
+    if np.nansum(table["speaks"]) < LEAST_SPEECH:
+        return f"nobody is heard speaking, so {what} cannot be told"
+    return f"face and voice are not seen and heard together long enough to tell {what}"
+
+
+def _texture(table: Table, photo: bool) -> Score:
+    beside = "the photo" if photo else "the begin"
+    return _graded(
+        table,
+        [
+            Measure("sharpness", ("soft", "sharp"),
+                    f"the skin is {{:.2f}} times as sharp as {beside}", ratio=True),
+            Measure("pores", ("smooth",),
+                    f"the skin has {{:.2f}} times the texture {beside} has", ratio=True),
+            Measure("fine", ("coarse", "fine"),
+                    f"the skin has {{:.2f}} times the high frequencies {beside} has", ratio=True),
+            Measure("grid", ("grid",), "a grid of 8 or 16 px stands out by {:.2f}"),
+            Measure("entropy", ("few_colours", "many_colours"),
+                    f"colours of the skin have {{:+.2f}} bits beside {beside}"),
+            Measure("boil", ("boil",), "the texture swims: {:.2f} of it changes between frames"),
+        ],
+        "the skin is as in the photo" if photo else "the skin stays as at the begin",
+        "no face is seen",
+    )  # fmt: skip
+
+
+def _jitter(table: Table) -> Score:
+    return _graded(
+        table,
+        [
+            Measure("shake", ("shake",), "the head trembles by {:.4f} eye distances above 6 Hz"),
+            Measure("wobble", ("wobble",), "the face wobbles by {:.4f} eye distances above 6 Hz"),
+            Measure("tremble", ("tremble",), "lips tremble by {:.4f} eye distances above 6 Hz"),
+            Measure("jump", ("jump",), "the face jumps by {:.2f} eye distances between frames"),
+            Measure("warped", ("warped",), "movement leaves {:.1f} grey levels unexplained"),
+        ],
+        "as steady as real people",
+        "no face is seen long enough",
+    )
+
+
+def _identity(table: Table, photo: bool) -> Score:
+    who = "the photo" if photo else "the begin"
+    return _graded(
+        table,
+        [
+            Measure("likeness", ("likeness",), f"the face looks like that of {who} by {{:.2f}}"),
+            Measure("distance", ("distance",),
+                    f"the resting face differs by {{:.3f}} eye distances from {who}"),
+            Measure("own", ("own",), "{:.2f} is left of what sets the face apart from the average"),
+        ],
+        "the same person as in the photo" if photo else "the same person throughout",
+        "no face is seen",
+    )  # fmt: skip
+
+
+def _stillness(table: Table) -> Score:
+    speaks = table["speaks"] >= LEAST_SPEECH
+    if not np.isfinite(table["change"]).any():
+        return unknown("no face is seen in two frames in a row")
+    lips = np.where(speaks, grade(table["lip_speed"], LIMITS["lip_speed"]), np.nan)
+    return _combined(
+        table,
+        [
+            Measure("change", (), "hardly anything moves: {:.1f} grey levels a frame"),
+            Measure("run", (), "the face stands still for {:.0f} frames"),
+            Measure("lip_speed", (), "lips move by {:.2f} eye distances a second in speech"),
+        ],
+        np.array([grade(table["change"], LIMITS["change"]), grade(table["run"], LIMITS["run"]),
+                  lips]),
+        "the person is alive",
+        "no face is seen",
+    )  # fmt: skip
+
+
+def _silence(table: Table) -> Score:
+    if not (table["sounds"] > 0).any():
+        return unknown("the video has no sound, so nobody can tell when the mouth should rest")
+    quiet, idle = table["quiet"], table["idle_speed"]
+    known = np.isfinite(idle) & (quiet > 0)
+    frames = float(quiet[known].sum())
+    if frames < LEAST_QUIET:
+        return unknown(f"only {frames:.0f} frames with a face have no voice around them, "
+                       f"{LEAST_QUIET} are needed")  # fmt: skip
+    speed = float((idle[known] * quiet[known]).sum() / frames)
+    value = float(grade(speed, LIMITS["idle_speed"]))
+    at = int(np.flatnonzero(known)[np.argmax((idle * np.minimum(quiet, 12))[known])])
+    why = ("the mouth rests where nobody speaks" if value > 0.98 else
+           f"lips move by {speed:.2f} eye distances a second where nobody speaks")  # fmt: skip
+    return Score(value, 0.0, 1.0, why=why, details={"idle_speed": speed, "frames": frames},
+                 worst_seconds=table.span(at) if value <= 0.98 else None)  # fmt: skip
+
+
+def _exposure(table: Table, photo: bool) -> Score:
+    if not photo:
+        return unknown("exposure is judged against a photo; give --portrait")
+    return _graded(
+        table,
+        [
+            Measure(
+                "light",
+                ("dark", "bright"),
+                "the face has {:.2f} times the photo's light",
+                ratio=True,
+            ),
+            Measure(
+                "contrast", ("flat", "harsh"), "contrast is {:.2f} times the photo's", ratio=True
+            ),
+            Measure("blown", ("blown",), "{:.1%} more of the skin is blown out than in the photo"),
+        ],
+        "light and contrast are those of the photo",
+        "no face is seen",
+    )
+
+
+def _saturation(table: Table, photo: bool) -> Score:
+    if not photo:
+        return unknown("saturation is judged against a photo; give --portrait")
+    return _graded(
+        table,
+        [
+            Measure(
+                "saturation",
+                ("pale", "garish"),
+                "saturation is {:.2f} times the photo's",
+                ratio=True,
+            ),
+            Measure("tint", ("tint",), "the skin's colour is {:.3f} off the photo's"),
+        ],
+        "colours are those of the photo",
+        "no face is seen",
+    )
+
+
+def _background(table: Table, photo: bool) -> Score:
+    nothing = ("the picture is cut differently from the photo, or shows nothing beside the person"
+               if photo else "nothing is seen beside the person")  # fmt: skip
+    limits = BEHIND_PHOTO if photo else BEHIND_OWN
+    changed = grade(table["changed"], limits)
+    what = "the photo" if photo else "the begin"
+    return _combined(
+        table,
+        [Measure("changed", (), f"{{:.0%}} of what is behind the person differs from {what}")],
+        changed[None],
+        "what must not move does not",
+        nothing,
+    )
+
+
+def _layout(table: Table, photo: bool) -> Score:
+    what = "the photo" if photo else "the begin"
+    return _graded(
+        table,
+        [
+            Measure("aside", ("aside",),
+                    f"the face is {{:.2f}} eye distances from where it is in {what}"),
+            Measure("size", ("small", "large"),
+                    f"the face is {{:.2f}} times as large as in {what}", ratio=True),
+        ],
+        f"the face is where and as large as in {what}",
+        "no face is seen, or the picture is cut differently from the photo",
+    )  # fmt: skip
+
+
+def _blinks(table: Table) -> Score:
+    seen = float((table["face"] * table["seconds"]).sum())
+    if seen < LEAST_BLINK_SECONDS:
+        return unknown(f"a face is seen for {seen:.0f} s, {LEAST_BLINK_SECONDS:.0f} are needed to "
+                       "tell how often it blinks")  # fmt: skip
+    count = float(np.nansum(table["blinks"]))
+    rate = 60 * count / seen
+    long = float(np.nanmedian(table["blink_seconds"])) if count else float("nan")
+    details = {"per_minute": rate, "seconds": long}
+    if not count:
+        value = float(np.exp(-np.log(2) * (seen / NO_BLINK_SECONDS) ** 2))
+        return Score(value, 0.0, 1.0, why=f"the eyes never close in {seen:.0f} s",
+                     details=details)  # fmt: skip
+    value = float(np.nanmin([grade(rate, BLINK_MANY), grade(long, BLINK_LONG),
+                             grade(rate, LIMITS["blinks_few"])]))  # fmt: skip
+    return Score(value, 0.0, 1.0, details=details,
+                 why=f"{rate:.0f} blinks a minute of {long:.2f} s")  # fmt: skip
+
+
+def _mouth_range(table: Table) -> Score:
+    speaks = table["speaks"] >= LEAST_SPEECH
+    opened = np.where(speaks, table["aperture_high"] - table["aperture_low"], np.nan)
+    if not np.isfinite(opened).any():
+        return unknown(_no_speech(table, "how far the mouth opens"))
+    spread = float(np.nanmedian(opened))
+    value = float(min(grade(spread, LIMITS["mouth_small"]), grade(spread, LIMITS["mouth_large"])))
+    far = np.abs(np.log(np.maximum(opened, 1e-4) / 0.12))
+    at = int(np.nanargmax(far))
+    why = f"in speech the mouth opens and closes by {spread:.3f} eye distances"
+    return Score(value, 0.0, 1.0, why=why, details={"aperture": spread},
+                 worst_seconds=table.span(at) if value <= 0.98 else None)  # fmt: skip
+
+
+def _visemes(table: Table) -> Score:
+    return _graded(
+        table,
+        [
+            Measure("alone", ("alone",), "{:.0%} of what lips do is one movement"),
+            Measure("loud", ("loud",), "lips follow the loudness alone, by {:.2f}"),
+            Measure("beat", ("beat",), "{:.0%} of the movement of the mouth keeps one beat"),
+        ],
+        "lips move as lips of people who speak",
+        _no_speech(table, "whether lips follow what is said"),
+    )
+
+
+def _frame_rate(table: Table) -> Score:
+    if not np.isfinite(table["stutters"]).any():
+        return unknown("no face is seen in two frames in a row")
+    fps = 25 * (1 - table["stutters"])
+    each = grade(table["stutters"], LIMITS["stutters"])
+    value = worst_part(each)
+    at = int(np.nanargmin(each))
+    middle = float(np.nanmedian(fps))
+    why = ("every frame is a new one" if value > 0.98 else
+           f"movement has {fps[at]:.0f} new frames a second")  # fmt: skip
+    details = {"new_frames": middle, "source_fps": float(table["source_fps"][0])}
+    return Score(value, 0.0, 1.0, why=why, details=details,
+                 worst_seconds=table.span(at) if value <= 0.98 else None)  # fmt: skip

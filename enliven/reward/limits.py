@@ -1,0 +1,53 @@
+"""Where the checks begin to object: measured on real people.
+
+Each limit: what real people keep within, and where a viewer would object.  From 42 clips of 30
+people (tune half: see `docs`), a row a second; the worst of a hundred rows lies at `good` or
+just beyond it, and each fault done on purpose in a size that is plain to see lies beyond `limit`.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Limit(NamedTuple):
+    """Up to `good` a measure costs nothing; at `limit` the score is 0.5."""
+
+    good: float
+    limit: float
+
+
+LIMITS: Mapping[str, Limit] = {
+    # natural logarithms of ratios to the reference
+    "soft": Limit(-0.8, -1.25), "sharp": Limit(0.35, 0.75),
+    "smooth": Limit(-0.45, -0.8),
+    "coarse": Limit(-0.42, -0.62), "fine": Limit(0.22, 0.42),
+    "grid": Limit(0.25, 0.6),
+    # bits
+    "few_colours": Limit(-0.3, -0.8), "many_colours": Limit(0.35, 0.8),
+    "boil": Limit(1.3, 2.2),
+    # IOD
+    "shake": Limit(0.0045, 0.008), "wobble": Limit(0.0025, 0.0045),
+    "tremble": Limit(0.006, 0.010), "jump": Limit(0.08, 0.16),
+    # grey levels
+    "warped": Limit(4.5, 8.0),
+    "likeness": Limit(0.85, 0.65), "distance": Limit(0.020, 0.035), "own": Limit(0.78, 0.6),
+    # grey levels a frame, frames, IOD a second
+    "change": Limit(1.6, 0.9), "run": Limit(9.0, 18.0), "lip_speed": Limit(0.2, 0.08),
+    "idle_speed": Limit(0.3, 0.55),
+    "dark": Limit(-0.15, -0.3), "bright": Limit(0.12, 0.25),
+    "flat": Limit(-0.15, -0.3), "harsh": Limit(0.17, 0.32), "blown": Limit(0.04, 0.10),
+    "pale": Limit(-0.12, -0.35), "garish": Limit(0.10, 0.25), "tint": Limit(0.03, 0.07),
+    # IOD, natural logarithm
+    "aside": Limit(0.6, 1.0), "small": Limit(-0.06, -0.18), "large": Limit(0.06, 0.18),
+    "blinks_few": Limit(4.0, 2.0),
+    # IOD
+    "mouth_small": Limit(0.05, 0.025), "mouth_large": Limit(0.30, 0.42),
+    "alone": Limit(0.92, 0.965), "loud": Limit(0.76, 0.88), "beat": Limit(0.76, 0.88),
+    "stutters": Limit(0.22, 0.36),
+    # real people: to be set by the critic that measures it
+    "agreement": Limit(0.5, 0.25), "late": Limit(1.5, 3.5),
+}  # fmt: skip
+BEHIND_PHOTO = Limit(0.02, 0.06)  # share of the background that may differ from a photo
+BEHIND_OWN = Limit(0.2, 0.4)  # from the begin, where the person is not known to be left out
+BLINK_MANY = Limit(50.0, 80.0)  # a minute
+BLINK_LONG = Limit(0.4, 0.6)  # seconds
