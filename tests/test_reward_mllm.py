@@ -19,7 +19,7 @@ pytest.importorskip("openai", reason="judges behind an endpoint need the [judge]
 import judge_server
 from judge_server import JSON_LIES, LOGPROB_LIES, JudgeServer, clip, serving
 
-from enliven.errors import BadOption, ModelUnavailable
+from enliven.errors import BadMedia, BadOption, ModelUnavailable
 from enliven.metrics.watch import Stretch
 from enliven.reward.asking import ATTEMPTS, Asker, Budget
 from enliven.reward.endpoint import Endpoint, mp4, wav
@@ -116,7 +116,9 @@ def test_36_a_server_that_fails_later_gives_no_number(server: JudgeServer, mode:
     judge = judge_of(server)
     assert all(math.isfinite(mark.value) for mark in judge(clip(0, frames=50)))
     server.mode = mode
+    assert judge.unsettled == 0
     assert all(math.isnan(mark.value) for mark in judge(clip(1, frames=50)))
+    assert judge.unsettled == 1
     server.mode = "honest"
     assert all(math.isfinite(mark.value) for mark in judge(clip(1, frames=50)))
 
@@ -203,9 +205,11 @@ def test_37_names_tell_judges_apart(server: JudgeServer) -> None:
         judge_of(server, rubric=replace(RUBRIC, digit="A digit, please.")),
         judge_of(server, wordings=2),
         judge_of(server, views=Views(face=2.0)), judge_of(server, scoring="json"),
-        MLLMJudge(Endpoint(server.url, "other")),
+        MLLMJudge(Endpoint(server.url, "other")), 
+        judge_of(server, untested=False), judge_of(server, untested=False, canaries=[clip(0)]),
+        judge_of(server, untested=False, canaries=[clip(1)]),
     ]  # fmt: skip
-    assert len({plain.name, *(other.name for other in others)}) == 6
+    assert len({plain.name, *(other.name for other in others)}) == 9
     assert plain.name == judge_of(server).name
 
 
@@ -462,6 +466,11 @@ def test_questions_differ_when_anything_in_them_differs() -> None:
 def test_what_cannot_be_connected_is_refused(options: dict[str, Any], match: str) -> None:
     with pytest.raises(BadOption, match=match):
         mllm_judge(**options)
+
+
+def test_a_canary_that_is_no_file_is_refused_at_once(server: JudgeServer) -> None:
+    with pytest.raises(BadMedia, match="does not exist"):
+        mllm_judge(endpoint=server.url, model="x", canaries=["nowhere.mp4"])
 
 
 def test_options_out_of_range_are_refused(server: JudgeServer) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from judge_server import JudgeServer, clip, serving
 
+from enliven.errors import BadOption
 from enliven.metrics.watch import CONTEXT, HOP, Stretch
+from enliven.reward.compose import FLOWPORTRAIT
 from enliven.reward.digits import Reading, invalid
 from enliven.reward.judge import AXES, Mark, axis_scores
 from enliven.reward.message import Question, Sound
@@ -24,6 +26,7 @@ from enliven.reward.selftest import (
     known_words,
     self_test,
     sound_check,
+    weighed,
 )
 from enliven.reward.windows import windows
 
@@ -153,6 +156,15 @@ def test_a_frozen_face_is_one_that_was_seen() -> None:
     np.testing.assert_array_equal(made.mouths[0], CLIPS[0].mouths[7])
 
 
+def test_an_axis_that_is_not_trusted_is_neither_needed_nor_counted() -> None:
+    made = weighed(FLOWPORTRAIT, {"lip_sync": 0.0, "motion": 1.0})
+    plain = {term.score: term.weight for term in FLOWPORTRAIT.terms}
+    assert {t.score: t.weight for t in made.terms} == {**plain, "lip_sync": 0.0}
+    assert made.gates == FLOWPORTRAIT.gates
+    with pytest.raises(BadOption):
+        weighed(FLOWPORTRAIT, dict.fromkeys(plain, 0.0))
+
+
 def hearing(question: Question) -> Reading:
     """Answers the sound check as a model that hears."""
     sound = next(part for part in question.parts if isinstance(part, Sound))
@@ -225,6 +237,8 @@ def test_a_judge_tests_its_model_once_and_then_believes_it(
     again = judge()
     assert axis_scores(again(clip(9))) == scores
     assert again.costs.requests == 4  # whether the server is there, and hears
+    assert (again.unsettled, again.weights()) == (0, dict.fromkeys(AXES, 1.0))
+    assert again.notes == (f"judging took {again.costs}",)
 
 
 def test_a_model_that_hears_but_does_not_see_lips_weighs_nothing_on_them(
@@ -240,4 +254,6 @@ def test_a_model_that_hears_but_does_not_see_lips_weighs_nothing_on_them(
     assert not any(score.valid for score in scores.values())
     assert "failed its self-test" in scores["lip_sync"].why
     assert judge.trust is not None
-    assert judge.trust.weights == dict.fromkeys(AXES, 0.0)
+    assert judge.trust.weights == judge.weights() == dict.fromkeys(AXES, 0.0)
+    assert [note.split(":")[0] for note in judge.notes[:3]] == [f"{a} weighs 0" for a in AXES]
+    assert judge.unsettled == 0  # another time it would fail as well

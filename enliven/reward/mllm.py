@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal, final
 
 from enliven.errors import BadOption
+from enliven.media.files import digest, input_file
 from enliven.metrics.watch import Stretch, watch
 from enliven.reward.asking import PAUSE, Asker, Budget, Costs
 from enliven.reward.digits import NO_LOGPROBS, Reading
@@ -60,7 +61,10 @@ class MLLMJudge:
     untested: believe it without a test.
     explain: ask for a sentence about the worst window of each axis; it changes no score.
     pause: seconds before a failed request is repeated.
-    Raises BadOption.
+    Raises BadOption, and BadMedia for a canary that is no file.
+
+    trust: what came of the self-test; None before it.
+    unsettled: calls so far whose marks may be others another time, for want of an answer.
     """
 
     def __init__(
@@ -80,21 +84,38 @@ class MLLMJudge:
         self._form: Form | None = None if scoring == "auto" else scoring
         self._deaf: str | None = None
         self.trust: Trust | None = None
+        self.unsettled, self._shaky = 0, False
+        tests = ["untested"] if untested else [canary_digest(canary) for canary in canaries]
         decides = f"{VERSION} {backend.identity} {rubric.digest} {wordings} {self._views} {scoring}"
-        digest = hashlib.sha256(decides.encode()).hexdigest()[:12]
-        self.name = f"mllm {backend.name}, rubric {rubric.version}, {digest}"
+        short = hashlib.sha256(" ".join([decides, *tests]).encode()).hexdigest()[:12]
+        self.name = f"mllm {backend.name}, rubric {rubric.version}, {short}"
 
     @property
     def costs(self) -> Costs:
         """What judging has taken so far."""
         return self._asker.costs
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the scores should know: axes that weigh nothing and why, and costs."""
+        trust = self.trust
+        failed = [] if trust is None else [axis for axis in AXES if trust.refusal(axis)]
+        lines = [f"{axis} weighs 0: the judge {trust.refusal(axis)}" for axis in failed if trust]
+        return (*lines, f"judging took {self.costs}")
+
+    def weights(self) -> dict[str, float]:
+        """1 for each axis that the model is trusted with, else 0; tests it if need be."""
+        refused = self._refused()
+        return {axis: float(axis not in refused) for axis in AXES}
+
     def __call__(self, stretch: Stretch) -> list[Mark]:
         """Marks of all axes; without a number on those that the model cannot be trusted with."""
+        failed = self.costs.failed
         refused = self._refused()
         marks = self.marks(stretch, [axis for axis in AXES if axis not in refused])
         for axis, why in refused.items():
             marks += [Mark(axis, w.start, w.stop, math.nan, why) for w in windows(stretch)]
+        self.unsettled += bool(self._deaf) or self.costs.failed > failed or self._shaky
         return marks
 
     def marks(self, stretch: Stretch, axes: Sequence[str] = AXES) -> list[Mark]:
@@ -210,7 +231,9 @@ class MLLMJudge:
             return dict.fromkeys(AXES, UNTESTED) | refused
         with self._lock:
             if self.trust is None:
+                failed = self.costs.failed
                 self.trust = self_test_of(self, self._canaries)
+                self._shaky = self.costs.failed > failed
         for axis in AXES:
             if why := self.trust.refusal(axis):
                 refused.setdefault(axis, why)
@@ -227,6 +250,14 @@ def self_test_of(judge: MLLMJudge, canaries: Sequence[Canary]) -> Trust:
         stretch = canary if isinstance(canary, Stretch) else next(iter(watch(canary)))
         stretches.append(cut(stretch, 0, min(TEST_FRAMES, len(stretch))))
     return self_test(judge.marks, stretches)
+
+
+def canary_digest(canary: Canary) -> str:
+    """SHA-256 of a recording by which a model is tested.  Raises BadMedia."""
+    if not isinstance(canary, Stretch):
+        return digest(input_file(canary))
+    content = canary.faces.tobytes() + canary.mouths.tobytes() + canary.samples.tobytes()
+    return hashlib.sha256(content).hexdigest()
 
 
 def _unseen(axis: str, window: Window) -> str:

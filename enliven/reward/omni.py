@@ -117,8 +117,9 @@ class Omni:
                 grids.append(grid)
                 seconds.append(self._patches.frames / part.fps)
             else:
-                heard.append(part)
-                ids += [marks["hear"], *[marks["sound"]] * self._tokens(part), marks["heard"]]
+                heard.append(self._features(part))
+                count = self._tokens(*heard[-1])
+                ids += [marks["hear"], *[marks["sound"]] * count, marks["heard"]]
         ids += [*end, *turn("assistant")]
         given: dict[str, Any] = {"input_ids": torch.tensor([ids])}
         given["attention_mask"] = torch.ones_like(given["input_ids"])
@@ -127,9 +128,8 @@ class Omni:
             given["video_grid_thw"] = torch.tensor(grids)
             given["video_second_per_grid"] = torch.tensor(seconds)
         if heard:
-            features = [self._features(part) for part in heard]
-            given["input_features"] = torch.cat([one[0] for one in features])
-            given["feature_attention_mask"] = torch.cat([one[1] for one in features])
+            given["input_features"] = torch.cat([features for features, _ in heard])
+            given["feature_attention_mask"] = torch.cat([mask for _, mask in heard])
         device, kind = self._model.device, self._model.dtype
         return {name: value.to(device, kind) if name in ("input_features", "pixel_values_videos")
                 else value.to(device) for name, value in given.items()}  # fmt: skip
@@ -144,14 +144,13 @@ class Omni:
         )  # fmt: skip
         return made["input_features"], made["attention_mask"]
 
-    def _tokens(self, sound: Sound) -> int:
+    def _tokens(self, features: Any, mask: Any) -> int:
         """How many tokens a sound becomes; each model counts in its own way."""
-        features, mask = self._features(sound)
         model = self._model
         heard = model.get_audio_features(
             features.to(model.device, model.dtype), mask.to(model.device), return_dict=True
-        )
-        return int(heard.last_hidden_state.reshape(-1, heard.last_hidden_state.shape[-1]).shape[0])
+        ).last_hidden_state
+        return int(heard.reshape(-1, heard.shape[-1]).shape[0])
 
 
 def patched(

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from enliven.errors import ModelUnavailable
 from enliven.metrics.watch import Stretch
 from enliven.reward import corruption
+from enliven.reward.compose import Reward
 from enliven.reward.corruption import Footage
 from enliven.reward.digits import Reading
 from enliven.reward.judge import AXES, Mark
@@ -97,6 +98,16 @@ class Trust:
         lines = [f"{'passed' if trial.passed else 'FAILED'}  {trial}" for trial in self.trials]
         lines += [f"{axis} weighs 0" for axis, weight in self.weights.items() if not weight]
         return "\n".join(lines)
+
+
+def weighed(reward: Reward, weights: Mapping[str, float]) -> Reward:
+    """A reward whose terms weigh so much of what they did; 0 for an axis not to be trusted.
+
+    Raises BadOption when nothing is left.
+    """
+    terms = tuple(replace(term, weight=term.weight * weights.get(term.score, 1.0))
+                  for term in reward.terms)  # fmt: skip
+    return replace(reward, terms=terms)
 
 
 def self_test(marks: Marks, stretches: Iterable[Stretch]) -> Trust:
