@@ -84,7 +84,7 @@ class Endpoint:
         content = [block for part in question.parts for block in self._blocks(part)]
         try:
             completion = self._client.chat.completions.create(
-                model=self.name, messages=[{"role": "user", "content": content}],  # type: ignore[arg-type,misc,list-item]
+                model=self.name, messages=[{"role": "user", "content": content}],
                 seed=0, extra_body=self._extra, **settings,
             )  # fmt: skip
         except Exception as error:  # a foreign server can make the client raise anything
