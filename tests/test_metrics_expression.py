@@ -60,6 +60,16 @@ def test_level_is_what_real_people_are_apart() -> None:
     assert m.expression_distance(real, other, seed=1).level != found.level
 
 
+def test_level_is_of_halves() -> None:
+    # two pairs of alike videos: a half is either a pair, d^2 from the other, or one of each
+    (rows,) = videos(1, 0)
+    shifted = rows + 0.3 * np.eye(E)[2]
+    level = m.expression_distance([rows, rows, shifted, shifted], [rows]).level
+    pairs = level / 0.3**2 * m.SPLITS
+    assert pairs == pytest.approx(round(pairs), abs=1e-6)
+    assert 0 < pairs < m.SPLITS
+
+
 def test_numbers_are_stated_and_too_few_say_so() -> None:
     found = m.expression_distance(videos(3, 0, frames=10), videos(2, 1, frames=100))
     assert (found.frames, found.videos) == ((30, 200), (3, 2))

@@ -232,6 +232,18 @@ def test_padding_biases_short_clips_and_the_masked_figures_leave_it_out() -> Non
     assert m.distances(lips, voice)[0, :15] == pytest.approx(np.linalg.norm(lips[0]), abs=1e-4)
 
 
+def test_masked_means_are_of_windows_that_meet() -> None:
+    lips, voice = embeddings(33, 3, near=0.9)
+    means = []
+    for offset in range(-15, 16):
+        met = [(i, i + offset) for i in range(33) if 0 <= i + offset < 33]
+        means.append(np.mean([np.linalg.norm(lips[i] - voice[j]) for i, j in met]))
+    masked = m.sync_scores(lips, voice).masked
+    assert masked.lse_d == pytest.approx(min(means), abs=1e-4)
+    assert masked.lse_c == pytest.approx(np.median(means) - min(means), abs=1e-4)
+    assert masked.at_zero == pytest.approx(means[15], abs=1e-4)
+
+
 def test_short_clips_say_so_and_are_never_empty() -> None:
     nothing = m.sync_scores(np.zeros((0, 64)), np.zeros((0, 64)))
     assert np.isnan([nothing.stock.lse_d, nothing.stock.lse_c, nothing.masked.at_zero]).all()
