@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from enliven.reward.checks import NAMES as CHECKS
 from judge_clips import SYSTEMS, Case, cases, watched
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from enliven.metrics.lips import LipMeasures, correlation, measure_shape
 from enliven.metrics.motion import turning_speed
 from enliven.metrics.sync import agreement, load_meter
 from enliven.metrics.watch import Stretch
+from enliven.reward.checks import NAMES as CHECKS
 from enliven.reward.compose import composite, preset
 from enliven.reward.corruption import Footage
 from enliven.reward.judge import AXES, default_judge, judge_frames

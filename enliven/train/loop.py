@@ -21,6 +21,7 @@ from torch.utils.tensorboard import SummaryWriter
 from enliven.errors import BadOption, InputError, TrainingStopped
 from enliven.reward.compose import Advantages, Reward, Rewards, advantages, gather, measured
 from enliven.train.adapter import Adapting
+from enliven.train.dpo import Dpo
 from enliven.train.evaluate import Canary, evaluate
 from enliven.train.grpo import Batch, Grpo, Method, Winners, means
 from enliven.train.learner import Learner, Learning, load, plain, save
@@ -59,7 +60,7 @@ class Config:
     """
 
     reward: Reward
-    method: Grpo | Winners = field(default_factory=Grpo)
+    method: Grpo | Winners | Dpo = field(default_factory=Grpo)
     exploring: Exploring = field(default_factory=Exploring)
     learning: Learning = field(default_factory=Learning)
     adapting: Adapting = field(default_factory=Adapting)
