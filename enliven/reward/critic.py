@@ -33,8 +33,9 @@ VERSION = 1
 # people's reach.  LATENESS: what is left of a match by so many frames that it comes late or early.
 # Chosen so that real people are marked near 5, lips 3 frames off near 3, wrong sound below 1.5.
 APART, TOGETHER = 0.14, 0.36
-LATENESS = ((0, 1.0), (1, 0.93), (2, 0.6), (3, 0.35), (4, 0.22), (5, 0.14), (8, 0.03),
+LATENESS = ((0, 1.0), (1, 0.96), (2, 0.75), (3, 0.5), (4, 0.33), (5, 0.22), (8, 0.05),
             (SHIFTS, 0.0))  # fmt: skip
+NEARLY = 0.7  # of the best agreement, from which on another shift begins to count
 WORTH_NAMING = 2  # frames
 SILENT_DB = -60.0  # re full scale
 TALKING = 0.02  # deviation of the gap between the lips, IOD: people who talk have 0.022 to 0.08
@@ -45,12 +46,16 @@ Part = Callable[[Stretch], Sequence[Mark]]
 def closeness(curve: np.ndarray) -> float:
     """How well lips go with a voice, 0 to 1, given their agreement at every shift, (S,).
 
-    The best match counts, less the later or earlier it comes.
+    The best match counts, less the later or earlier it comes; one at another shift that is
+    nearly as good may count instead.
     """
-    share = np.clip((np.asarray(curve) - APART) / (TOGETHER - APART), 0, 1)
+    curve = np.asarray(curve)
+    share = np.clip((curve - APART) / (TOGETHER - APART), 0, 1)
     match = share * share * (3 - 2 * share)
+    rival = np.clip((curve / max(curve.max(), 1e-6) - NEARLY) / (1 - NEARLY), 0, 1)
     frames, left = np.array(LATENESS).T
-    return float((match * np.interp(np.abs(np.arange(len(curve)) - SHIFTS), frames, left)).max())
+    worth = np.interp(np.abs(np.arange(len(curve)) - SHIFTS), frames, left)
+    return float((match * rival * worth).max())
 
 
 def lip_marks(stretch: Stretch, critic: SyncCritic | None = None) -> list[Mark]:
