@@ -12,10 +12,12 @@ import pytest
 
 from enliven.face.head import load_head
 from enliven.geometry import RIGID
+from enliven.metrics.critic import SHIFTS, SyncRows
 from enliven.metrics.image import largest_change
 from enliven.metrics.lips import head_shape
 from enliven.metrics.voice import hear
 from enliven.metrics.watch import CONTEXT, Stretch
+from enliven.reward.checker import Checker
 from enliven.reward.checks import NAMES, checks, grade, worst_part
 from enliven.reward.limits import LIMITS, Limit
 from enliven.reward.look import beside, likeness, look
@@ -443,16 +445,37 @@ def test_landmarks_lie_in_the_cut_out_head() -> None:
 
 
 def test_a_critic_is_read_second_by_second() -> None:
-    class Rows:
-        seconds = np.array([0.0, 1, 2, 3])
-        here = np.array([0.6, 0.6, 0.1, 0.6])
-        late = np.array([0.0, 0, 5, 5])
+    curves = np.zeros((4, 2 * SHIFTS + 1))
+    curves[[0, 1, 3], SHIFTS] = 0.6
+    curves[2, SHIFTS + 5] = 0.5
 
+    def rows(curves: Any) -> SyncRows:
+        return SyncRows(np.arange(4.0), curves, np.ones(4), np.arange(4) * 25, 25)
+
+    found = rows(curves)
     reference = Reference.of_stretch(living())
-    scores = checks(measure(living(), reference, Rows()), photo=False)
+    scores = checks(measure(living(), reference, found), photo=False)
     assert scores["sync"].worst_seconds == (2, 3)
-    assert scores["lag"].details["frames"] == 2.5
-    assert 0.5 < scores["lag"].value < 1
+    assert scores["lag"].details["frames"] == 0
+    assert scores["lag"].value == 1
+    scores = checks(measure(living(), reference, rows(np.roll(curves, 3, 1))), photo=False)
+    assert scores["lag"].details["frames"] == 3
+    assert scores["lag"].value == 0.5
+    never = checks(measure(living(), reference, rows(curves / 9)), photo=False)
+    assert never["sync"].value < 0.5
+    assert not never["lag"].valid
+
+
+def test_a_checker_holds_a_video_against_its_begin() -> None:
+    checker = Checker()
+    checker.add(living())
+    other = replace(person(speech(), shape=load_head().mean * [1.12, 0.95, 1]), start=4.0)
+    checker.add(other)
+    scores = checker.scores()
+    assert len(checker.rows) == 8
+    assert scores["identity"].value < 0.5
+    assert scores["identity"].worst_seconds[0] >= 4
+    assert not scores["exposure"].valid
 
 
 def test_limits_lie_beyond_what_is_good() -> None:

@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 WORST_SHARE = 1 / 3  # of the seconds, the worst, make a value: a fault may not hide in the mean
 LEAST_SPEECH = 10  # frames of a second in which lips must be seen speaking
-LEAST_QUIET = 12  # frames in all without a voice, to tell whether the mouth rests
+LEAST_QUIET = 12  # frames of a second far from any voice, in which the mouth should rest
 LEAST_BLINK_SECONDS = 10.0
 NO_BLINK_SECONDS = 15.0  # a mean of four blinks a minute; real people mostly blink 8 to 25 times
 
@@ -158,6 +158,8 @@ def _sync(table: Table) -> Score:
 def _lag(table: Table) -> Score:
     late = table["late"]
     if not np.isfinite(late).any():
+        if np.isfinite(table["agreement"]).any():
+            return unknown("lips and voice agree at no shift, so none is the right one")
         return unknown(_no_speech(table, "whether the lips are late"))
     frames = float(np.nanmedian(late))
     when = "late" if frames > 0 else "early"
@@ -253,18 +255,14 @@ def _stillness(table: Table) -> Score:
 def _silence(table: Table) -> Score:
     if not (table["sounds"] > 0).any():
         return unknown("the video has no sound, so nobody can tell when the mouth should rest")
-    quiet, idle = table["quiet"], table["idle_speed"]
-    known = np.isfinite(idle) & (quiet > 0)
-    frames = float(quiet[known].sum())
-    if frames < LEAST_QUIET:
-        return unknown(f"only {frames:.0f} frames with a face have no voice around them, "
-                       f"{LEAST_QUIET} are needed")  # fmt: skip
-    speed = float((idle[known] * quiet[known]).sum() / frames)
-    value = float(grade(speed, LIMITS["idle_speed"]))
-    at = int(np.flatnonzero(known)[np.argmax((idle * np.minimum(quiet, 12))[known])])
+    idle = np.where(table["quiet"] >= LEAST_QUIET, table["idle_speed"], np.nan)
+    if not np.isfinite(idle).any():
+        return unknown(f"in no second a face is seen for {LEAST_QUIET} frames far from any voice")
+    grades = grade(idle, LIMITS["idle_speed"])
+    value, at = worst_part(grades), int(np.nanargmax(idle))
     why = ("the mouth rests where nobody speaks" if value > 0.98 else
-           f"lips move by {speed:.2f} eye distances a second where nobody speaks")  # fmt: skip
-    return Score(value, 0.0, 1.0, why=why, details={"idle_speed": speed, "frames": frames},
+           f"lips move by {idle[at]:.2f} eye distances a second where nobody speaks")  # fmt: skip
+    return Score(value, 0.0, 1.0, why=why, details={"idle_speed": float(np.nanmedian(idle))},
                  worst_seconds=table.span(at) if value <= 0.98 else None)  # fmt: skip
 
 

@@ -33,7 +33,7 @@ LIMITS: Mapping[str, Limit] = {
     "likeness": Limit(0.85, 0.65), "distance": Limit(0.020, 0.035), "own": Limit(0.78, 0.6),
     # grey levels a frame, frames, IOD a second
     "change": Limit(1.6, 0.9), "run": Limit(9.0, 18.0), "lip_speed": Limit(0.2, 0.08),
-    "idle_speed": Limit(0.3, 0.55),
+    "idle_speed": Limit(0.4, 0.55),
     "dark": Limit(-0.15, -0.3), "bright": Limit(0.12, 0.25),
     "flat": Limit(-0.15, -0.3), "harsh": Limit(0.17, 0.32), "blown": Limit(0.04, 0.10),
     "pale": Limit(-0.12, -0.35), "garish": Limit(0.10, 0.25), "tint": Limit(0.03, 0.07),
@@ -44,8 +44,9 @@ LIMITS: Mapping[str, Limit] = {
     "mouth_small": Limit(0.05, 0.025), "mouth_large": Limit(0.30, 0.42),
     "alone": Limit(0.92, 0.965), "loud": Limit(0.76, 0.88), "beat": Limit(0.76, 0.88),
     "stutters": Limit(0.22, 0.36),
-    # real people: to be set by the critic that measures it
-    "agreement": Limit(0.5, 0.25), "late": Limit(1.5, 3.5),
+    # correlation over 3 s by the sync critic, frames; 3 frames are what viewers begin to reject
+    # (ITU-R BT.1359: 90 ms early sound, 185 ms late)
+    "agreement": Limit(0.36, 0.22), "late": Limit(1.0, 3.0),
 }  # fmt: skip
 BEHIND_PHOTO = Limit(0.02, 0.06)  # share of the background that may differ from a photo
 BEHIND_OWN = Limit(0.2, 0.4)  # from the begin, where the person is not known to be left out

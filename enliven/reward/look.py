@@ -40,6 +40,7 @@ CHANGED = 14.0  # grey levels by which a block of the background may differ at m
 LEAST_APART = 0.02  # IOD from the average face; people are 0.03 to 0.11 apart from it
 FACE_POINTS = 468  # the others are irises
 MIDDLE_GREY = 120  # light to which a skin is brought before its colours are counted
+SHADE = 12.0  # grey levels
 ASPECT = 1.02  # pictures whose proportions differ by more are cropped differently
 
 
@@ -248,7 +249,10 @@ def background(scene: Frame, reference: Reference) -> tuple[float, float]:
         behind = cv2.resize(behind.astype(np.uint8), (width, height)) > 0
         theirs = np.asarray(cv2.resize(theirs, (width, height), interpolation=cv2.INTER_AREA),
                             np.uint8)  # fmt: skip
-    gap = cv2.GaussianBlur(cv2.absdiff(scene, theirs).astype(np.float32).max(2), (0, 0), 1.0)
+    gap = scene.astype(np.float32) - theirs
+    # a shade that all of it shares is a matter of exposure
+    gap -= np.clip(np.median(gap[behind], axis=0), -SHADE, SHADE) if behind.any() else 0
+    gap = cv2.GaussianBlur(np.abs(gap).max(2), (0, 0), 1.0)
     share = behind.astype(np.float32)
     blocks = (max(1, width // BLOCK_PX), max(1, height // BLOCK_PX))
     filled = cv2.resize(share, blocks, interpolation=cv2.INTER_AREA)

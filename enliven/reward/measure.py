@@ -4,13 +4,12 @@ A row is small, so that an hour is a few thousand of them.  NaN, or no entry, is
 be told.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from enliven.metrics.critic import SyncRows
 from enliven.metrics.watch import Stretch
 from enliven.reward.look import beside, look
 from enliven.reward.move import curves, move
@@ -21,18 +20,8 @@ from enliven.types import MOTION_FPS
 Row = Mapping[str, float]
 
 
-class Agreement(Protocol):
-    """How lips and voice of a stretch agree, second by second, as a sync critic tells it."""
-
-    @property
-    def seconds(self) -> NDArray[np.float64]: ...  # (N,) when each begins, in the video
-    @property
-    def here(self) -> NDArray[np.float64]: ...  # (N,) agreement as it is
-    @property
-    def late(self) -> NDArray[np.float64]: ...  # (N,) frames by which the lips come late
-
-
 ROW_FRAMES = round(MOTION_FPS)
+AGREES = 0.25  # best agreement at any shift from which the shift means something
 
 
 def parts(frames: int) -> list[slice]:
@@ -43,7 +32,7 @@ def parts(frames: int) -> list[slice]:
 
 
 def measure(
-    stretch: Stretch, reference: Reference | None, agreement: Agreement | None = None
+    stretch: Stretch, reference: Reference | None, agreement: SyncRows | None = None
 ) -> list[Row]:
     """One row a second of a stretch.
 
@@ -74,16 +63,9 @@ def _middle(frames: slice) -> float:
     return (frames.start + frames.stop) / 2 / MOTION_FPS
 
 
-def _agreeing(agreement: Agreement, at: float) -> Row:
+def _agreeing(agreement: SyncRows, at: float) -> Row:
     """What the critic says of the second that a moment lies in."""
     i = int(np.searchsorted(agreement.seconds, at, side="right")) - 1
-    return {"agreement": float(agreement.here[i]), "late": float(agreement.late[i])}
-
-
-def measure_all(stretches: Sequence[Stretch], reference: Reference | None = None) -> list[Row]:
-    """The rows of several stretches, against a photo or the first of them that shows a face."""
-    rows: list[Row] = []
-    for stretch in stretches:
-        reference = reference or Reference.of_stretch(stretch)
-        rows += measure(stretch, reference)
-    return rows
+    best = float(agreement.best[i])
+    late = float(agreement.late[i]) if best > AGREES else float("nan")
+    return {"agreement": float(agreement.here[i]), "late": late, "best": best}
