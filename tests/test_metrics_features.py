@@ -60,6 +60,14 @@ def test_clips_follow_each_other_and_the_rest_is_left_out(tmp_path: Path) -> Non
     assert not list(m.extract(extractor, frames[:4]))
 
 
+def test_time_runs_forward_in_a_clip() -> None:
+    options = m.Extractor("unused.onnx", frames=4, size=0, resize="none")
+    first_of_each = m.OpenExtractor(options, lambda clips: clips[:, :, 0].mean((2, 3)), "0" * 64)
+    frames = noise(12)
+    expected = np.array([frames[i].mean((0, 1)) for i in (0, 4, 8)])
+    assert rows(first_of_each, frames) == pytest.approx(expected, abs=1e-3)
+
+
 def test_values_span_the_range_asked_for(tmp_path: Path) -> None:
     network = mean_colour(tmp_path / "f.onnx")
     options = m.Extractor(network, size=8, resize="opencv-area", low=-1, high=1)

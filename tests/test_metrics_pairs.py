@@ -65,6 +65,8 @@ def test_only_the_mask_counts() -> None:
     other = [np.where(mask[..., None], frame, 0).astype(np.uint8) for frame in one]
     assert compare_frames(one, other, mask).psnr == np.inf
     assert compare_frames(one, other, ~mask).psnr < 10
+    inside, outside = (compare_frames(one, other, where).ssim for where in (mask, ~mask))
+    assert inside > 0.9 > 0.2 > outside
     each = [mask, ~mask, np.zeros_like(mask), mask]
     found = compare_frames(one, other, each)
     assert (found.frames, found.equal) == (3, 2)
