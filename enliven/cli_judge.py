@@ -31,6 +31,9 @@ Endpoint = Annotated[str | None, typer.Option(metavar="URL",
 Model = Annotated[str | None, typer.Option(metavar="NAME", help="Of the model there.")]
 Local = Annotated[Path | None, typer.Option(metavar="FOLDER",
     help="An omni model on this machine instead of a server.")]  # fmt: skip
+Canaries = Annotated[list[Path] | None, typer.Option("--canary", metavar="FILE",
+    help="A real recording of a speaker that the model is tested on before it is believed; "
+    "again for more.")]  # fmt: skip
 
 
 def judge(
@@ -45,6 +48,7 @@ def judge(
     endpoint: Endpoint = None,
     model: Model = None,
     local: Local = None,
+    canary: Canaries = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -59,10 +63,11 @@ def judge(
         from enliven.reward.record import Recorder
 
         _check_page(html, overwrite, [video, portrait, reference])
-        marker = chosen_judge(who, endpoint, model, local)
+        marker = chosen_judge(who, endpoint, model, local, canary or [])
         recorder = Recorder(probe(video).seconds)
         card = run(video, portrait=portrait, reference=reference, judge=marker, face=face,
                    progress=log.progress, seen=recorder.add)  # fmt: skip
+        _note_model(marker, log)
         if html is not None:
             photo = portrait.name if portrait else ""
             _write(html, video_page(video.name, card, recorder.record(), photo), overwrite)
@@ -87,6 +92,7 @@ def evaluate(
     endpoint: Endpoint = None,
     model: Model = None,
     local: Local = None,
+    canary: Canaries = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of intervals and tests.")] = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -100,12 +106,13 @@ def evaluate(
         from enliven.reward.evaluate_page import evaluation_page
 
         _check_page(html, overwrite, [])
-        marker = chosen_judge(who, endpoint, model, local)
+        marker = chosen_judge(who, endpoint, model, local, canary or [])
         found = run(folders, portraits=portraits, real=real, judge=marker, seed=seed,
                     progress=lambda _, done, total: log.progress("judge", done, total))  # fmt: skip
         if html is not None:
             _write(html, evaluation_page(found), overwrite)
         _note_left_out(found, log)
+        _note_model(marker, log)
         if as_json:
             print(json.dumps({**found.as_json(), "html": str(html) if html else None},
                              ensure_ascii=False))  # fmt: skip
@@ -116,21 +123,34 @@ def evaluate(
 
 
 def chosen_judge(
-    who: str, endpoint: str | None, model: str | None, local: Path | None
+    who: str, endpoint: str | None, model: str | None, local: Path | None, canaries: list[Path]
 ) -> "Judge | None":
     """The judge that was asked for; None is the default one.  Raises BadOption."""
     if who not in ("critic", "mllm"):
         raise BadOption(f'--judge is "{who}"; choose critic or mllm')
     if who == "critic":
-        if endpoint or model or local:
-            raise BadOption("--endpoint, --model and --local belong to --judge mllm; add it")
+        if endpoint or model or local or canaries:
+            raise BadOption("--endpoint, --model, --local and --canary belong to --judge mllm; "
+                            "add it")  # fmt: skip
         return None
     if bool(endpoint) == bool(local):
         raise BadOption("--judge mllm needs a model: either --endpoint URL with --model NAME, or "
                         "--local FOLDER")  # fmt: skip
     if endpoint and not model:
         raise BadOption("--endpoint needs --model NAME, the name the server knows the model by")
-    raise BadOption("multimodal judges are not here yet; leave out --judge")
+    from enliven.reward.mllm import mllm_judge
+
+    return mllm_judge(endpoint=endpoint, model=model, local=local, canaries=canaries)
+
+
+def _note_model(marker: "Judge | None", log: Log) -> None:
+    """What a model took, and what came of its self-test."""
+    from enliven.reward.mllm import MLLMJudge
+
+    if isinstance(marker, MLLMJudge):
+        for line in marker.trust.report().splitlines() if marker.trust else ():
+            log.note(f"self-test: {line}")
+        log.note(f"the model took {marker.costs}")
 
 
 def told(card: "Scorecard") -> str:

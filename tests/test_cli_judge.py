@@ -72,6 +72,7 @@ def test_files_and_options_that_do_not_serve(tmp_path: Path, clip: Path, speech_
         ((clip, "--model", "x"), "--judge mllm"), ((clip, "--face", "0"), "face"),
         ((clip, "--judge", "mllm"), "--endpoint"),
         ((clip, "--judge", "mllm", "--endpoint", "http://localhost:1"), "--model"),
+        ((clip, "--canary", clip), "--judge mllm"),
     ):  # fmt: skip
         code, out, err = run("judge", *arguments)
         assert (code, out) == (2, ""), arguments
@@ -96,3 +97,16 @@ def test_evaluate(tmp_path: Path, clip: Path) -> None:
     assert json.loads(out)["systems"] == ["A", "B"]
     assert run("evaluate", *folders, "--html", page)[0] == 3
     assert run("evaluate", tmp_path / "missing")[0] == 2
+
+
+def test_a_server_that_does_not_answer_is_a_reason_not_a_number(
+    clip: Path,
+) -> None:
+    pytest.importorskip("openai", reason="needs the [judge] extra")
+    server = ("--judge", "mllm", "--endpoint", "http://127.0.0.1:9/v1", "--model", "none")
+    code, out, err = run("judge", clip, "--json", *server)
+    assert code == 0, err
+    content = json.loads(out)
+    assert content["lip_sync"]["value"] is None
+    assert content["lip_sync"]["why"]
+    assert "the model took" in err

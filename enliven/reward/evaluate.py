@@ -20,6 +20,7 @@ from enliven.media.video import probe
 from enliven.metrics.closeness import Closeness, closeness
 from enliven.reward.card import as_json
 from enliven.reward.judge import AXES, Judge, default_judge, judge
+from enliven.reward.mllm import MLLMJudge
 from enliven.reward.record import Recorder
 from enliven.reward.shelf import Judged, key, put, shelf, taken
 from enliven.reward.statistics import SEED, Estimate, Paired, estimate, holm, paired
@@ -183,7 +184,9 @@ def judged_once(
     recorder = Recorder(probe(path).seconds)
     card = judge(path, portrait=portrait, reference=real, judge=marker, seen=recorder.add)
     made = Judged(card, recorder.record())
-    put(folder, name, made)
+    failed = not all(card.scores[axis].valid for axis in AXES)
+    if not (failed and isinstance(marker, MLLMJudge)):  # a server may do better the next time
+        put(folder, name, made)
     return made
 
 

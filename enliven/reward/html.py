@@ -73,7 +73,11 @@ ul { padding-left: 1.2rem; margin: .4rem 0; } li { margin: .2rem 0; max-width: 4
 details summary { cursor: pointer; color: var(--soft); margin: .75rem 0; }
 footer { margin-top: 3.5rem; padding-top: 1rem; border-top: 1px solid var(--edge); }
 COLOURS
-@media (max-width: 40rem) { .sheet { grid-template-columns: 1fr; }  }
+@media (max-width: 40rem) { .sheet { grid-template-columns: 1fr; }
+  .stacked thead { display: none; } .stacked tr { display: grid; padding: .4rem 0;
+    grid-template-columns: 1fr auto auto 4.5rem; border-bottom: 1px solid var(--edge); }
+  .stacked td { border: 0; padding: .1rem .5rem .1rem 0; }
+  .stacked td:last-child { grid-column: 1 / -1; }  }
 @media print { :root { color-scheme: light; --ink: #000; --soft: #444; --ground: #fff;
   --card: #fff; --edge: #ccc; --good: #00704a; --limit: #8a5a00; --bad: #b3261e;
   --shade: #b3261e22; --quiet: #bbb; LIGHT }
@@ -123,8 +127,11 @@ def bar(share: float, *, limit: bool = False, hue: str = "") -> str:
     return f'<div class="{shape} {hue}"><i style="width: {width:.0f}%"></i></div>'
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int] = ()) -> str:
-    """Cells hold HTML.  numbers: columns that are set to the right."""
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int] = (), shape: str = ""
+) -> str:
+    """Cells hold HTML.  numbers: columns that are set to the right.  shape: a CSS class; "stacked"
+    puts the last column below the others on a phone."""
     right = frozenset(numbers)
 
     def cells(row: Sequence[str], tag: str) -> str:
@@ -132,8 +139,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[
                        f"<{tag}>{cell}</{tag}>" for i, cell in enumerate(row))  # fmt: skip
 
     body = "\n".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-    return (f'<div class="wide"><table>\n<thead><tr>{cells(head, "th")}</tr></thead>\n'
-            f"<tbody>\n{body}\n</tbody>\n</table></div>")  # fmt: skip
+    return (f'<div class="wide"><table class="{shape}">\n<thead><tr>{cells(head, "th")}</tr>'
+            f"</thead>\n<tbody>\n{body}\n</tbody>\n</table></div>")  # fmt: skip
 
 
 def listed(facts: Iterable[tuple[str, str]]) -> str:

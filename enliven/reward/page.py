@@ -90,7 +90,7 @@ def checks_table(scores: dict[str, Score]) -> str:
             bar(share, limit=True, hue=f"s-{kind} in-row") if value else "",
             escape(_sentence(score.why)) + where,
         ])  # fmt: skip
-    return table(("", "check", "score", "", ""), rows, numbers=(2,))
+    return table(("", "check", "score", "", ""), rows, numbers=(2,), shape="stacked")
 
 
 def strip(shots: Sequence[Shot], name: str) -> str:
