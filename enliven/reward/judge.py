@@ -15,7 +15,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from enliven.errors import NoFaceFound
+from enliven.face.portrait import load_portrait
 from enliven.metrics.watch import Frame, Progress, Stretch, watch, watch_frames
+from enliven.reward.checker import Checker
+from enliven.reward.checks import unknown
 from enliven.reward.real import Traces, against_real
 from enliven.types import MOTION_FPS, Portrait, Score, Scorecard
 
@@ -48,6 +52,7 @@ class Judge(Protocol):
     def __call__(self, stretch: Stretch) -> Sequence[Mark]: ...
 
 
+OF_PHOTO = ("exposure", "saturation")  # checks that only a photo can tell
 NO_FACE = "no face was found in the video"
 
 Seen = Callable[[Stretch, Sequence[Mark]], object]  # is shown each stretch with its marks
@@ -151,18 +156,37 @@ def _judged(
     seen: Seen | None,
 ) -> Scorecard:
     """Everything that is told in one walk through a video."""
+    photo, unfit = _photo(portrait)
+    checker = Checker(photo)
     marks: list[Mark] = []
     faces = 0
     for stretch in stretches:
         made = marker(stretch)
         marks += made
+        checker.add(stretch)
         faces += int(stretch.valid.sum())
         if seen:
             seen(stretch, made)
     scores = axis_scores(marks)
+    held = checker.scores()
     if not faces:
         scores = {axis: replace(score, why=NO_FACE) for axis, score in scores.items()}
-    return Scorecard(scores, marker.name)
+        held = {name: score if name == "face" else unknown(NO_FACE)
+                for name, score in held.items()}  # fmt: skip
+    elif unfit:
+        held = {name: replace(score, why=unfit) if name in OF_PHOTO else score
+                for name, score in held.items()}  # fmt: skip
+    return Scorecard({**scores, **held}, marker.name, (unfit,) if unfit else ())
+
+
+def _photo(portrait: Portrait | str | Path | None) -> tuple[Portrait | None, str]:
+    """The photo to hold a video against, or why it does not serve.  Raises BadMedia."""
+    if portrait is None or isinstance(portrait, Portrait):
+        return portrait, ""
+    try:
+        return load_portrait(portrait), ""
+    except NoFaceFound as error:
+        return None, f"the video cannot be held against the photo: {error}"
 
 
 def _remarks(faces: int, fps: float, face: int) -> list[str]:
