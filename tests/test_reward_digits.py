@@ -101,7 +101,9 @@ def test_a_space_before_a_digit_is_no_other_digit_and_longer_tokens_are_none() -
 
 @pytest.mark.parametrize("logprob", [math.nan, math.inf, 0.5])
 def test_what_is_no_probability_is_no_score(logprob: float) -> None:
-    assert not read_digits({"4": -0.1, "5": logprob}).valid
+    reading = read_digits({"4": -0.1, "5": logprob})
+    assert not reading.valid
+    assert "as a logarithm" in reading.why
 
 
 def test_probabilities_that_sum_to_more_than_one_are_no_score() -> None:

@@ -5,12 +5,14 @@ import io
 import math
 import sys
 import threading
+import wave
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ from enliven.errors import BadMedia, BadOption, ModelUnavailable
 from enliven.metrics.watch import Stretch
 from enliven.reward.asking import ATTEMPTS, Asker, Budget
 from enliven.reward.endpoint import Endpoint, mp4, wav
-from enliven.reward.judge import AXES, Mark, axis_scores
+from enliven.reward.judge import AXES, Mark, axis_scores, judge_frames
 from enliven.reward.message import Pictures, Question, Reply, Sound, Text, Unanswered
 from enliven.reward.mllm import MLLMJudge, mllm_judge
 from enliven.reward.rubric import RUBRIC
@@ -405,6 +407,28 @@ def test_a_video_part_holds_the_frames_at_their_rate(server: JudgeServer) -> Non
         times = [float(frame.pts * stream.time_base) for frame in file.decode(stream)]
     np.testing.assert_allclose(times, np.arange(25) / 12.5, atol=1e-6)
     assert base64.b64decode(sound["audio_url"]["url"].split(",", 1)[1]) == wav(parts[1].samples)
+
+
+def test_requests_are_worded_as_the_server_wants(server: JudgeServer) -> None:
+    question = Question((Text("?"),))
+    extra = {"chat_template_kwargs": {"enable_thinking": False}}
+    Endpoint(server.url, "x", limit="max_completion_tokens", extra=extra).ask(question)
+    assert server.requests[-1]["max_completion_tokens"] == 1
+    assert "max_tokens" not in server.requests[-1]
+    assert server.requests[-1]["chat_template_kwargs"] == {"enable_thinking": False}
+
+
+def test_a_photo_that_only_sounds_is_seen_through(
+    server: JudgeServer, portrait_jpg: Path, speech_wav: Path, face_networks: Path
+) -> None:
+    """From frames in memory to a scorecard, with a face that is tracked and cut out."""
+    photo = cv2.cvtColor(cv2.imread(str(portrait_jpg)), cv2.COLOR_BGR2RGB)
+    with wave.open(str(speech_wav)) as file:
+        samples = np.frombuffer(file.readframes(32000), "<i2") / np.float32(32768)
+    card = judge_frames([photo] * 50, 25.0, samples, judge=judge_of(server))
+    # JPEG and the tracker leave next to nothing moving
+    assert [card.scores[axis].value for axis in AXES] == pytest.approx([1, 1, 1], abs=0.01)
+    assert card.judge.startswith("mllm tiny")
 
 
 def test_windows_part_a_stretch_evenly() -> None:

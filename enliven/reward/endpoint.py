@@ -31,6 +31,7 @@ VIDEO_CRF = 14  # of H.264; about 2 Mbit/s for a face of 240 px
 
 PictureForm = Literal["images", "video"]
 SoundForm = Literal["input_audio", "audio_url"]
+LimitName = Literal["max_tokens", "max_completion_tokens"]
 
 
 @final
@@ -44,6 +45,7 @@ class Endpoint:
     pictures: "images", each a part of its own, or "video", one part for each row of pictures;
         servers differ in what they take, and may leave frames out of a video.
     sound: "input_audio", or "audio_url" as some servers want it.
+    limit: what the server calls the length of an answer; some know only the newer name.
     extra: further fields of every request, such as {"mm_processor_kwargs": {...}}.
     Raises BadOption, and ModelUnavailable without the [judge] extra.
     """
@@ -51,7 +53,7 @@ class Endpoint:
     def __init__(
         self, url: str, model: str, *, key: str | None = None, timeout: float = 60.0,
         workers: int = 8, pictures: PictureForm = "images", sound: SoundForm = "input_audio",
-        extra: dict[str, Any] | None = None,
+        limit: LimitName = "max_tokens", extra: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         where = urlsplit(url)
         if where.scheme not in ("http", "https") or not where.hostname:
@@ -67,7 +69,7 @@ class Endpoint:
                                    'install "enliven[judge]"`') from error  # fmt: skip
         self.name, self.workers = model, workers
         self._host, self._pictures, self._sound = where.hostname, pictures, sound
-        self._extra = extra or {}
+        self._limit, self._extra = limit, extra or {}
         settings = f"{url} {model} {pictures} {sound} {sorted(self._extra.items())}"
         self.identity = f"endpoint 1 {hashlib.sha256(settings.encode()).hexdigest()}"
         self._client = openai.OpenAI(
@@ -76,7 +78,7 @@ class Endpoint:
 
     def ask(self, question: Question) -> Reply:
         """Sends it.  Raises Unanswered."""
-        settings: dict[str, Any] = {"max_tokens": MOST_TOKENS[question.kind], "temperature": 0}
+        settings: dict[str, Any] = {self._limit: MOST_TOKENS[question.kind], "temperature": 0}
         if question.kind == "digit":
             # some servers give probabilities after temperature and top_p: these leave them alone
             settings |= {"temperature": 1, "top_p": 1, "logprobs": True,
