@@ -7,7 +7,7 @@ Exit codes
     2    the input or an option cannot be used
     3    the output cannot be written, or exists
     4    a network file is missing and cannot be obtained
-    5    replay: the result differs; doctor: something needs attention
+    5    replay: the result differs; doctor: something needs attention; judge --probes: a cheat pays
     130  stopped by Ctrl-C, 143 by a termination signal; nothing is left behind
 
 Heavy imports happen inside the commands, so that `--help` is immediate.

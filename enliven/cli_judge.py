@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from enliven.reward.judge import Judge
     from enliven.types import Score, Scorecard
 
+CHEATED = 5
 BAR = 20  # characters
 NAME = 16
 COLOURS = {"fine": "green", "limit": "yellow", "bad": "red", "unknown": "bright_black"}
@@ -37,7 +38,8 @@ Canaries = Annotated[list[Path] | None, typer.Option("--canary", metavar="FILE",
 
 
 def judge(
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="Of any tool, or of a camera.")],
+    video: Annotated[Path | None, typer.Argument(metavar="VIDEO",
+        help="Of any tool, or of a camera.")] = None,
     portrait: Annotated[Path | None, typer.Option(metavar="PHOTO",
         help="The photo it was made from; without it some checks cannot be told.")] = None,
     reference: Annotated[Path | None, typer.Option(metavar="REAL",
@@ -49,6 +51,8 @@ def judge(
     model: Model = None,
     local: Local = None,
     canary: Canaries = None,
+    probes: Annotated[bool, typer.Option("--probes",
+        help="Try to cheat the judge instead, on VIDEO or on the example.")] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -64,6 +68,14 @@ def judge(
 
         _check_page(html, overwrite, [video, portrait, reference])
         marker = chosen_judge(who, endpoint, model, local, canary or [])
+        if probes:
+            if html or reference:
+                raise BadOption("--probes tries cheats and prints a table; leave out --html and "
+                                "--reference")  # fmt: skip
+            _probe(video, portrait, marker, as_json, log)
+            return
+        if video is None:
+            raise BadOption("name a video: enliven judge video.mp4")
         recorder = Recorder(probe(video).seconds)
         card = run(video, portrait=portrait, reference=reference, judge=marker, face=face,
                    progress=log.progress, seen=recorder.add)  # fmt: skip
@@ -120,6 +132,23 @@ def evaluate(
         typer.echo(told_evaluation(found))
         if html is not None:
             print(html)
+
+
+def _probe(
+    video: Path | None, portrait: Path | None, marker: "Judge | None", as_json: bool, log: Log
+) -> None:
+    """Tries every cheat; not 0 when one pays."""
+    from enliven.reward.probes import probe_judge, recorded
+    from enliven.reward.probes import told as told_probes
+
+    findings = probe_judge(video, portrait=portrait, judge=marker, progress=log.progress)
+    _note_model(marker, log)
+    if as_json:
+        print(json.dumps(recorded(findings), ensure_ascii=False))
+    else:
+        print(told_probes(findings))
+    if not findings.passed:
+        raise typer.Exit(CHEATED)
 
 
 def chosen_judge(

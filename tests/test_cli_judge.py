@@ -72,7 +72,9 @@ def test_files_and_options_that_do_not_serve(tmp_path: Path, clip: Path, speech_
         ((clip, "--model", "x"), "--judge mllm"), ((clip, "--face", "0"), "face"),
         ((clip, "--judge", "mllm"), "--endpoint"),
         ((clip, "--judge", "mllm", "--endpoint", "http://localhost:1"), "--model"),
-        ((clip, "--canary", clip), "--judge mllm"),
+        ((clip, "--canary", clip), "--judge mllm"), ((), "name a video"),
+        ((clip, "--probes", "--html", tmp_path / "page.html"), "--probes"),
+        ((clip, "--probes"), "face"),
     ):  # fmt: skip
         code, out, err = run("judge", *arguments)
         assert (code, out) == (2, ""), arguments

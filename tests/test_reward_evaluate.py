@@ -111,6 +111,22 @@ def test_photos_and_real_videos_go_with_their_clips(tmp_path: Path, judging: lis
     assert "other" not in found.clips
 
 
+def test_closeness_is_told_on_common_clips(
+    tmp_path: Path, judging: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides = []
+    monkeypatch.setattr(
+        evaluating, "closeness", lambda *sets, paired, seed: sides.append((*sets, paired))
+    )
+    found = run(tmp_path, folder(tmp_path / "A", x=2, y=3, z=1), real=folder(tmp_path / "R", y=5))
+    found.closeness("A")
+    real, made, paired = sides[0]
+    assert paired
+    assert real == [found.judged["R", "y"].record.habits]
+    assert made == [found.judged["A", "y"].record.habits]
+    assert run(tmp_path, tmp_path / "A").closeness("A") is None
+
+
 def test_json_is_plain(tmp_path: Path, judging: list[str]) -> None:
     found = run(tmp_path, folder(tmp_path / "A", x=2), folder(tmp_path / "B", x=3))
     content = json.loads(json.dumps(found.as_json(), allow_nan=False))

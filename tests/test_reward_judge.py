@@ -9,12 +9,18 @@ import pytest
 from media_made import encode_sound, grey_clip, tone
 from reward_made import MadeJudge, made_stretch
 
+import enliven
 from enliven.errors import BadMedia, BadOption
+from enliven.face.portrait import load_portrait
+from enliven.media.video import probe, read_frames
 from enliven.metrics.closeness import habits
+from enliven.metrics.watch import watch
 from enliven.reward import judge as judging
 from enliven.reward.card import checks
 from enliven.reward.judge import AXES, Mark, axis_scores, default_judge, judge, judge_frames
+from enliven.reward.page import video_page
 from enliven.reward.real import Traces, against_real
+from enliven.reward.record import Recorder
 
 
 def clip(path: Path, frames: int = 10, rate: int = 25, **options) -> Path:
@@ -165,3 +171,25 @@ def test_habits_of_a_video_are_those_of_its_stretches() -> None:
         traces.add(stretch)
     expected = vars(habits(stretches))
     assert vars(traces.habits()) == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.slow
+def test_our_own_video_and_a_copy_out_of_time(
+    tmp_path: Path, portrait_jpg: Path, speech_wav: Path, face_networks: Path
+) -> None:
+    made = tmp_path / "made.mp4"
+    enliven.animate(portrait_jpg, audio=speech_wav, output=made, size=320)
+    recorder = Recorder(probe(made).seconds)
+    card = judge(made, portrait=portrait_jpg, seen=recorder.add)
+    assert card.scores["lip_sync"].value > 4
+    for name in ("face", "sync", "stillness", "exposure", "background", "layout"):
+        assert card.scores[name].value > 0.5, name
+    assert "Lip-sync" in video_page("made.mp4", card, recorder.record())
+
+    frames = list(read_frames(made).frames)
+    samples = np.concatenate([s.voice for s in watch(made)])
+    late = judge_frames(frames, 25, np.roll(samples, -6400), portrait=load_portrait(portrait_jpg))
+    assert late.scores["lip_sync"].value < card.scores["lip_sync"].value - 1
+    assert "after" in late.scores["lip_sync"].why
+    assert late.scores["sync"].value < 0.5
+    assert late.scores["exposure"].value == pytest.approx(card.scores["exposure"].value, abs=0.05)

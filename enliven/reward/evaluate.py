@@ -63,12 +63,14 @@ class Evaluation:
     real: str = ""
 
     def closeness(self, system: str) -> Closeness | None:
-        """How near its speakers come to the real ones; None without real videos."""
-        sets = [[one.record.habits for (owner, _), one in self.judged.items() if owner == name]
-                for name in (self.real, system)]  # fmt: skip
-        if not (sets[0] and sets[1]):
+        """How near its speakers come to the real ones of the same clips; None without any."""
+        judged = set(self.judged)
+        both = [clip for clip in self.clips if {(self.real, clip), (system, clip)} <= judged]
+        if not both:
             return None
-        return closeness(*sets, seed=self.seed)
+        real, made = ([self.judged[name, clip].record.habits for clip in both]
+                      for name in (self.real, system))  # fmt: skip
+        return closeness(real, made, paired=True, seed=self.seed)
 
     def names(self) -> list[str]:
         """Scores that some video has, axes first."""

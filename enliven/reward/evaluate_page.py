@@ -147,8 +147,8 @@ def _nearness(found: Evaluation) -> Iterable[str]:
         reach = "" if math.isnan(ceiling) else f" Real ones reach {ceiling:.2f} among themselves."
         yield "<h2>Closeness to the real videos</h2>"
         yield table(("system", "closeness", "least"), rows, numbers=(1,))
-        yield ("<p><small>1 - |difference| / real of ten habits of movement, over all clips; 1 is "
-               f"as the real ones.{reach}</small></p>")  # fmt: skip
+        yield ("<p><small>1 - |difference| / real of ten habits of movement, on the clips both "
+               f"have; 1 is as the real ones.{reach}</small></p>")  # fmt: skip
 
 
 def _tests(pairs: list[Comparison]) -> str:
