@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -23,6 +24,7 @@ from judge_server import JSON_LIES, LOGPROB_LIES, JudgeServer, clip, serving
 
 from enliven.errors import BadMedia, BadOption, ModelUnavailable
 from enliven.metrics.watch import Stretch
+from enliven.reward import evaluate
 from enliven.reward.asking import ATTEMPTS, Asker, Budget
 from enliven.reward.endpoint import Endpoint, mp4, wav
 from enliven.reward.judge import AXES, Mark, axis_scores, judge_frames
@@ -30,6 +32,7 @@ from enliven.reward.message import Pictures, Question, Reply, Sound, Text, Unans
 from enliven.reward.mllm import MLLMJudge, mllm_judge
 from enliven.reward.rubric import RUBRIC
 from enliven.reward.windows import Views, cut, shown_for, windows
+from enliven.types import Scorecard
 
 
 @pytest.fixture(autouse=True)
@@ -429,6 +432,29 @@ def test_a_photo_that_only_sounds_is_seen_through(
     # JPEG and the tracker leave next to nothing moving
     assert [card.scores[axis].value for axis in AXES] == pytest.approx([1, 1, 1], abs=0.01)
     assert card.judge.startswith("mllm tiny")
+
+
+def test_scorecards_that_lack_answers_are_asked_again(
+    server: JudgeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def card(path: Path, *, judge: MLLMJudge, **options: Any) -> Scorecard:
+        return Scorecard(axis_scores(judge(clip(0))), judge.name)
+
+    monkeypatch.setattr(evaluate, "judge", card)
+    monkeypatch.setattr(evaluate, "probe", lambda path: SimpleNamespace(seconds=4.0))
+    monkeypatch.setattr(evaluate, "Recorder", lambda seconds: SimpleNamespace(
+        add=None, record=lambda: None))  # fmt: skip
+    kept: list[bool] = []
+    monkeypatch.setattr(evaluate, "put", lambda *_: kept.append(True))
+    video = tmp_path / "video.mp4"
+    video.write_text("any")
+    judge = judge_of(server)
+    server.mode = "500"
+    evaluate.judged_once(video, None, None, judge, tmp_path)
+    assert not kept
+    server.mode = "honest"
+    evaluate.judged_once(video, None, None, judge, tmp_path)
+    assert kept
 
 
 def test_windows_part_a_stretch_evenly() -> None:

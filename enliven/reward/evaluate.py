@@ -184,10 +184,11 @@ def judged_once(
     if held := taken(folder, name):
         return held
     recorder = Recorder(probe(path).seconds)
+    unsettled = marker.unsettled if isinstance(marker, MLLMJudge) else 0
     card = judge(path, portrait=portrait, reference=real, judge=marker, seen=recorder.add)
     made = Judged(card, recorder.record())
-    failed = not all(card.scores[axis].valid for axis in AXES)
-    if not (failed and isinstance(marker, MLLMJudge)):  # a server may do better the next time
+    # where a server failed to answer it may do better the next time
+    if not isinstance(marker, MLLMJudge) or marker.unsettled == unsettled:
         put(folder, name, made)
     return made
 
