@@ -18,7 +18,8 @@ from enliven.metrics.lips import head_shape
 from enliven.metrics.voice import hear
 from enliven.metrics.watch import CONTEXT, Stretch
 from enliven.reward.checker import Checker
-from enliven.reward.checks import NAMES, checks, grade, worst_part
+from enliven.reward.checks import NAMES, checks
+from enliven.reward.grading import grade, worst_part
 from enliven.reward.limits import LIMITS, Limit
 from enliven.reward.look import beside, likeness, look
 from enliven.reward.measure import measure, parts
@@ -334,6 +335,7 @@ def gridded(face: Any) -> Any:
         ("texture", lambda face: face + np.random.default_rng(int(face.sum()) % 1000).normal(
             0, 12, face.shape)),
         ("texture", gridded),
+        ("texture", lambda face: cv2.bilateralFilter(face, 9, 45, 4)),
         ("exposure", lambda face: 0.6 * face),
         ("exposure", lambda face: 128 + 0.5 * (face - 128)),
         ("saturation", lambda face: face.mean(2, keepdims=True) + 2 * (
@@ -406,6 +408,11 @@ def test_place_size_and_background_are_held_against_the_photo() -> None:
     text = stretch.scenes.copy()
     text[:, 10:26, 20:140] = 250
     assert judged(replace(stretch, scenes=text), reference, photo=True)["background"].value < 0.5
+    letters = stretch.scenes.copy()
+    letters[:, 10:12, 20:60] = 250
+    score = judged(replace(stretch, scenes=letters), reference, photo=True)["background"]
+    assert score.value < 0.5
+    assert "not in the photo" in score.why
     shifted = person(speech(), shift=waves(FRAMES, 1.1, 0.8) * 0.3 + 1.2)
     assert judged(shifted, reference, photo=True)["layout"].value < 0.5
     wide = replace(reference, size=(2 * SIDE, SIDE))

@@ -9,25 +9,22 @@ guess.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from enliven.reward.limits import (
-    BEHIND_OWN,
-    BEHIND_PHOTO,
-    BLINK_LONG,
-    BLINK_MANY,
-    LIMITS,
-    Limit,
+from enliven.reward.checks_look import (
+    background,
+    exposure,
+    identity,
+    layout,
+    saturation,
+    texture,
 )
+from enliven.reward.grading import Measure, Table, combined, grade, graded, unknown, worst_part
+from enliven.reward.limits import BLINK_LONG, BLINK_MANY, LIMITS
 from enliven.reward.measure import Row
 from enliven.types import Score
 
-Floats = NDArray[np.float64]
-
-WORST_SHARE = 1 / 3  # of the seconds, the worst, make a value: a fault may not hide in the mean
 LEAST_SPEECH = 10  # frames of a second in which lips must be seen speaking
 LEAST_QUIET = 12  # frames of a second far from any voice, in which the mouth should rest
 LEAST_BLINK_SECONDS = 10.0
@@ -36,31 +33,6 @@ NO_BLINK_SECONDS = 15.0  # a mean of four blinks a minute; real people mostly bl
 NAMES = ("face", "sync", "lag", "texture", "jitter", "identity", "stillness", "silence",
          "exposure", "saturation", "background", "layout", "blinks", "mouth_range", "visemes",
          "frame_rate")  # fmt: skip
-
-
-def grade(values: Floats | float, limit: Limit) -> Floats:
-    """How good values are: 1 up to `limit.good`, 0.5 at `limit.limit`, falling to 0 beyond.
-
-    1 / (1 + t^2) of the distance t beyond `good`, in steps from there to the limit, in whichever
-    direction that lies; NaN stays NaN.
-    """
-    step = (np.asarray(values, np.float64) - limit.good) / (limit.limit - limit.good)
-    return np.asarray(1 / (1 + np.square(np.maximum(step, 0))))
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows as columns."""
-
-    rows: Sequence[Row]
-
-    def __getitem__(self, name: str) -> Floats:
-        return np.array([row.get(name, np.nan) for row in self.rows], np.float64)
-
-    def span(self, i: int) -> tuple[float, float]:
-        """Begin and end of a row, seconds."""
-        start = float(self.rows[i]["start"])
-        return start, start + float(self.rows[i]["seconds"])
 
 
 def checks(rows: Sequence[Row], *, photo: bool) -> dict[str, Score]:
@@ -76,66 +48,11 @@ def checks(rows: Sequence[Row], *, photo: bool) -> dict[str, Score]:
         "face": _face, "sync": _sync, "lag": _lag, "jitter": _jitter,
         "stillness": _stillness, "silence": _silence, "blinks": _blinks,
         "mouth_range": _mouth_range, "visemes": _visemes, "frame_rate": _frame_rate,
-        "texture": lambda t: _texture(t, photo), "identity": lambda t: _identity(t, photo),
-        "exposure": lambda t: _exposure(t, photo), "saturation": lambda t: _saturation(t, photo),
-        "background": lambda t: _background(t, photo), "layout": lambda t: _layout(t, photo),
+        "texture": lambda t: texture(t, photo), "identity": lambda t: identity(t, photo),
+        "exposure": lambda t: exposure(t, photo), "saturation": lambda t: saturation(t, photo),
+        "background": lambda t: background(t, photo), "layout": lambda t: layout(t, photo),
     }  # fmt: skip
     return {name: by_name[name](table) for name in NAMES}
-
-
-def unknown(why: str) -> Score:
-    """A score that could not be told."""
-    return Score(float("nan"), 0.0, 1.0, valid=False, why=why)
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One measure within a check.  column: of the table; text: of its value, with {}; ratio: the
-    column holds the logarithm of what is told."""
-
-    column: str
-    limits: tuple[str, ...]
-    text: str
-    ratio: bool = False
-
-    def told(self, value: float) -> str:
-        return self.text.format(float(np.exp(value)) if self.ratio else value)
-
-
-def _graded(table: Table, measures: Sequence[Measure], fine: str, nothing: str) -> Score:
-    """The worst of some measures, second by second, over the worst third of the seconds.
-
-    fine: what to say when nothing is wrong.  nothing: why it cannot be told.
-    """
-    grades = [np.fmin.reduce([grade(table[m.column], LIMITS[name]) for name in m.limits])
-              for m in measures]  # fmt: skip
-    return _combined(table, measures, np.array(grades), fine, nothing)
-
-
-def _combined(
-    table: Table, measures: Sequence[Measure], grades: Floats, fine: str, nothing: str
-) -> Score:
-    """grades: (measures, rows)."""
-    known = np.isfinite(grades).any(0)
-    if not known.any():
-        return unknown(nothing)
-    each = np.where(known, np.fmin.reduce(grades, axis=0), np.nan)
-    value = worst_part(each)
-    at = int(np.nanargmin(each))
-    which = int(np.nanargmin(grades[:, at]))
-    details = {m.column: float(np.nanmedian(table[m.column])) for m in measures
-               if np.isfinite(table[m.column]).any()}  # fmt: skip
-    if each[at] > 0.98:
-        return Score(value, 0.0, 1.0, why=fine, details=details)
-    seen = table[measures[which].column][at]
-    return Score(value, 0.0, 1.0, why=measures[which].told(float(seen)),
-                 worst_seconds=table.span(at), details=details)  # fmt: skip
-
-
-def worst_part(grades: Floats) -> float:
-    """Mean of the lowest third of what is known, one at least."""
-    known = np.sort(grades[np.isfinite(grades)])
-    return float(known[: max(1, round(WORST_SHARE * len(known)))].mean())
 
 
 def _face(table: Table) -> Score:
@@ -151,7 +68,7 @@ def _face(table: Table) -> Score:
 def _sync(table: Table) -> Score:
     if not np.isfinite(table["agreement"]).any():
         return unknown(_no_speech(table, "whether lips and voice agree"))
-    return _graded(table, [Measure("agreement", ("agreement",), "lips and voice agree by {:.2f}")],
+    return graded(table, [Measure("agreement", ("agreement",), "lips and voice agree by {:.2f}")],
                    "lips and voice agree as in real people", "")  # fmt: skip
 
 
@@ -182,29 +99,8 @@ def _no_speech(table: Table, what: str) -> str:
     return f"face and voice are not seen and heard together long enough to tell {what}"
 
 
-def _texture(table: Table, photo: bool) -> Score:
-    beside = "the photo" if photo else "the begin"
-    return _graded(
-        table,
-        [
-            Measure("sharpness", ("soft", "sharp"),
-                    f"the skin is {{:.2f}} times as sharp as {beside}", ratio=True),
-            Measure("pores", ("smooth",),
-                    f"the skin has {{:.2f}} times the texture {beside} has", ratio=True),
-            Measure("fine", ("coarse", "fine"),
-                    f"the skin has {{:.2f}} times the high frequencies {beside} has", ratio=True),
-            Measure("grid", ("grid",), "a grid of 8 or 16 px stands out by {:.2f}"),
-            Measure("entropy", ("few_colours", "many_colours"),
-                    f"colours of the skin have {{:+.2f}} bits beside {beside}"),
-            Measure("boil", ("boil",), "the texture swims: {:.2f} of it changes between frames"),
-        ],
-        "the skin is as in the photo" if photo else "the skin stays as at the begin",
-        "no face is seen",
-    )  # fmt: skip
-
-
 def _jitter(table: Table) -> Score:
-    return _graded(
+    return graded(
         table,
         [
             Measure("shake", ("shake",), "the head trembles by {:.4f} eye distances above 6 Hz"),
@@ -218,27 +114,12 @@ def _jitter(table: Table) -> Score:
     )
 
 
-def _identity(table: Table, photo: bool) -> Score:
-    who = "the photo" if photo else "the begin"
-    return _graded(
-        table,
-        [
-            Measure("likeness", ("likeness",), f"the face looks like that of {who} by {{:.2f}}"),
-            Measure("distance", ("distance",),
-                    f"the resting face differs by {{:.3f}} eye distances from {who}"),
-            Measure("own", ("own",), "{:.2f} is left of what sets the face apart from the average"),
-        ],
-        "the same person as in the photo" if photo else "the same person throughout",
-        "no face is seen",
-    )  # fmt: skip
-
-
 def _stillness(table: Table) -> Score:
     speaks = table["speaks"] >= LEAST_SPEECH
     if not np.isfinite(table["change"]).any():
         return unknown("no face is seen in two frames in a row")
     lips = np.where(speaks, grade(table["lip_speed"], LIMITS["lip_speed"]), np.nan)
-    return _combined(
+    return combined(
         table,
         [
             Measure("change", (), "hardly anything moves: {:.1f} grey levels a frame"),
@@ -264,77 +145,6 @@ def _silence(table: Table) -> Score:
            f"lips move by {idle[at]:.2f} eye distances a second where nobody speaks")  # fmt: skip
     return Score(value, 0.0, 1.0, why=why, details={"idle_speed": float(np.nanmedian(idle))},
                  worst_seconds=table.span(at) if value <= 0.98 else None)  # fmt: skip
-
-
-def _exposure(table: Table, photo: bool) -> Score:
-    if not photo:
-        return unknown("exposure is judged against a photo; give --portrait")
-    return _graded(
-        table,
-        [
-            Measure(
-                "light",
-                ("dark", "bright"),
-                "the face has {:.2f} times the photo's light",
-                ratio=True,
-            ),
-            Measure(
-                "contrast", ("flat", "harsh"), "contrast is {:.2f} times the photo's", ratio=True
-            ),
-            Measure("blown", ("blown",), "{:.1%} more of the skin is blown out than in the photo"),
-        ],
-        "light and contrast are those of the photo",
-        "no face is seen",
-    )
-
-
-def _saturation(table: Table, photo: bool) -> Score:
-    if not photo:
-        return unknown("saturation is judged against a photo; give --portrait")
-    return _graded(
-        table,
-        [
-            Measure(
-                "saturation",
-                ("pale", "garish"),
-                "saturation is {:.2f} times the photo's",
-                ratio=True,
-            ),
-            Measure("tint", ("tint",), "the skin's colour is {:.3f} off the photo's"),
-        ],
-        "colours are those of the photo",
-        "no face is seen",
-    )
-
-
-def _background(table: Table, photo: bool) -> Score:
-    nothing = ("the picture is cut differently from the photo, or shows nothing beside the person"
-               if photo else "nothing is seen beside the person")  # fmt: skip
-    limits = BEHIND_PHOTO if photo else BEHIND_OWN
-    changed = grade(table["changed"], limits)
-    what = "the photo" if photo else "the begin"
-    return _combined(
-        table,
-        [Measure("changed", (), f"{{:.0%}} of what is behind the person differs from {what}")],
-        changed[None],
-        "what must not move does not",
-        nothing,
-    )
-
-
-def _layout(table: Table, photo: bool) -> Score:
-    what = "the photo" if photo else "the begin"
-    return _graded(
-        table,
-        [
-            Measure("aside", ("aside",),
-                    f"the face is {{:.2f}} eye distances from where it is in {what}"),
-            Measure("size", ("small", "large"),
-                    f"the face is {{:.2f}} times as large as in {what}", ratio=True),
-        ],
-        f"the face is where and as large as in {what}",
-        "no face is seen, or the picture is cut differently from the photo",
-    )  # fmt: skip
 
 
 def _blinks(table: Table) -> Score:
@@ -371,7 +181,7 @@ def _mouth_range(table: Table) -> Score:
 
 
 def _visemes(table: Table) -> Score:
-    return _graded(
+    return graded(
         table,
         [
             Measure("alone", ("alone",), "{:.0%} of what lips do is one movement"),

@@ -19,7 +19,8 @@ class Limit(NamedTuple):
 LIMITS: Mapping[str, Limit] = {
     # natural logarithms of ratios to the reference
     "soft": Limit(-0.8, -1.25), "sharp": Limit(0.35, 0.75),
-    "smooth": Limit(-0.45, -0.8),
+    # of the 75th percentile over a video: people have sharp moments, a filter has none
+    "smooth": Limit(-0.15, -0.33), "even": Limit(-0.17, -0.3), "painted": Limit(0.13, 0.3),
     "coarse": Limit(-0.42, -0.62), "fine": Limit(0.22, 0.42),
     "grid": Limit(0.25, 0.6),
     # bits
@@ -48,7 +49,8 @@ LIMITS: Mapping[str, Limit] = {
     # (ITU-R BT.1359: 90 ms early sound, 185 ms late)
     "agreement": Limit(0.36, 0.22), "late": Limit(1.0, 3.0),
 }  # fmt: skip
-BEHIND_PHOTO = Limit(0.02, 0.06)  # share of the background that may differ from a photo
+BEHIND_PHOTO = Limit(0.02, 0.06)  # share of the blocks behind that may differ from a photo
+STRANGE_PHOTO = Limit(0.001, 0.004)  # and of the pixels: a line of small text has 0.01
 BEHIND_OWN = Limit(0.2, 0.4)  # from the begin, where the person is not known to be left out
 BLINK_MANY = Limit(50.0, 80.0)  # a minute
 BLINK_LONG = Limit(0.4, 0.6)  # seconds

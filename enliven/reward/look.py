@@ -33,6 +33,7 @@ Row = Mapping[str, float]
 SHOTS = (0.17, 0.5, 0.83)  # of a second, at which pictures are looked at
 BOIL_FRAMES = 6  # in a row, whose skin is laid over each other
 NOSE_BASE = 2  # landmark
+FINEST_PX = 0.7
 DETAIL_PX = 2.0  # finer than this Gaussian is detail
 GRIDS_PX = (8, 16)
 BLOCK_PX = 16  # of the scene at 256 px
@@ -40,6 +41,7 @@ CHANGED = 14.0  # grey levels by which a block of the background may differ at m
 LEAST_APART = 0.02  # IOD from the average face; people are 0.03 to 0.11 apart from it
 FACE_POINTS = 468  # the others are irises
 MIDDLE_GREY = 120  # light to which a skin is brought before its colours are counted
+STRANGE = 35.0  # grey levels by which a pixel of it may
 SHADE = 12.0  # grey levels
 ASPECT = 1.02  # pictures whose proportions differ by more are cropped differently
 
@@ -48,11 +50,13 @@ ASPECT = 1.02  # pictures whose proportions differ by more are cropped different
 class Skin:
     """Numbers of one picture of skin.  Units as in `enliven.metrics.texture`.
 
-    pores: median magnitude of detail, grey levels, which edges do not hide.
+    pores, weave: median magnitude of detail, grey levels, finer than a Gaussian of FINEST_PX and
+        between that and one of twice that; edges do not hide what became of it.
     """
 
     sharpness: float
     pores: float
+    weave: float
     fine: float
     grid: float
     entropy: float
@@ -68,19 +72,20 @@ def skin(face: Frame, landmarks: Array) -> Skin:
     """Numbers of the skin of a face.  landmarks: (478, 2+) px of it."""
     mask = skin_mask(face.shape[:2], landmarks)
     if not mask.any():
-        return Skin(*[float("nan")] * 11)
+        return Skin(*[float("nan")] * 12)
     x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
     part = np.ascontiguousarray(face[y : y + height, x : x + width])
     mask = np.ascontiguousarray(mask[y : y + height, x : x + width])
     paint = colours(part, mask)
     grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32)
     luma = grey[mask].astype(np.float64)
-    detail = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), DETAIL_PX))[mask]
+    soft, softer = (cv2.GaussianBlur(grey, (0, 0), px) for px in (FINEST_PX, 2 * FINEST_PX))
     red, green, blue = paint.mean
     lit = cv2.convertScaleAbs(part, alpha=MIDDLE_GREY / max(float(luma.mean()), 1.0))
     return Skin(
         sharpness=laplacian_variance(part, mask),
-        pores=float(np.median(detail)),
+        pores=float(np.median(np.abs(grey - soft)[mask])),
+        weave=float(np.median(np.abs(soft - softer)[mask])),
         fine=high_frequency_ratio(part, mask),
         grid=float(np.nanmax([0.0, *(grid_energy(part, period, mask) for period in GRIDS_PX)])),
         entropy=colours(lit, mask).entropy,
@@ -154,6 +159,7 @@ def look(stretch: Stretch, rows: slice, held: Beside) -> Row:
         # less what mere contrast does
         "sharpness": _log_ratio(many.sharpness, ours.sharpness) - 2 * contrast,
         "pores": _log_ratio(many.pores, ours.pores) - contrast,
+        "weave": _log_ratio(many.weave, ours.weave) - contrast,
         "fine": _log_ratio(many.fine, ours.fine),
         "grid": many.grid - ours.grid,
         "entropy": many.entropy - ours.entropy,
@@ -234,14 +240,22 @@ def _scene(stretch: Stretch, rows: slice, reference: Reference) -> Row:
     gap = (place[list(RIGID), :2].mean(0) - reference.place[list(RIGID), :2].mean(0) * ratio) / iod
     size = float(np.median(eye_distance(known))) / iod
     middle = (rows.start + rows.stop) // 2
-    changed, moved = background(stretch.scenes[middle], reference)
     return {"aside": float(np.hypot(*gap)), "size": float(np.log(size)),
-            "changed": changed, "moved": moved}  # fmt: skip
+            **vars(background(stretch.scenes[middle], reference))}  # fmt: skip
 
 
-def background(scene: Frame, reference: Reference) -> tuple[float, float]:
-    """Share of the blocks behind the person that differ from the reference, and the median
-    difference over them, grey levels; NaN where hardly anything is to be seen behind."""
+@dataclass(frozen=True)
+class Behind:
+    """changed: share of the blocks behind the person that differ from the reference.  strange:
+    share of the pixels there that have nothing to do with it, such as letters; NaN where hardly
+    anything is to be seen behind."""
+
+    changed: float
+    strange: float
+
+
+def background(scene: Frame, reference: Reference) -> Behind:
+    """What is behind the person in a scene beside the reference."""
     height, width = scene.shape[:2]
     behind = reference.behind
     theirs = reference.scene
@@ -259,8 +273,8 @@ def background(scene: Frame, reference: Reference) -> tuple[float, float]:
     mean = cv2.resize(gap * share, blocks, interpolation=cv2.INTER_AREA) / np.maximum(filled, 0.5)
     counted = filled > 0.5
     if counted.sum() < 6:
-        return float("nan"), float("nan")
-    return float((mean[counted] > CHANGED).mean()), float(np.median(mean[counted]))
+        return Behind(float("nan"), float("nan"))
+    return Behind(float((mean[counted] > CHANGED).mean()), float((gap[behind] > STRANGE).mean()))
 
 
 @dataclass(frozen=True)
