@@ -540,8 +540,9 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
         mllm_judge(local=".")
 
 
-def test_a_judge_is_one(server: JudgeServer) -> None:
+def test_a_judge_is_one(server: JudgeServer, tmp_path: Path) -> None:
     def marks(judge: Any, stretch: Stretch) -> int:
         return len(judge(stretch)) + len(judge.name)
 
-    assert marks(mllm_judge(endpoint=server.url, model="tiny", untested=True), clip(0)) > 6
+    judge = mllm_judge(endpoint=server.url, model="tiny", cache=tmp_path, untested=True)
+    assert marks(judge, clip(0)) > 6
