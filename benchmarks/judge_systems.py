@@ -1,8 +1,6 @@
 """Real people, and what different systems make of their photo and voice, as the judge sees it."""
 
-import hashlib
-import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +12,10 @@ from enliven.metrics.lips import LipMeasures, correlation, measure_shape
 from enliven.metrics.motion import turning_speed
 from enliven.metrics.sync import agreement, load_meter
 from enliven.metrics.watch import Stretch
+from enliven.reward.checker import Checker
 from enliven.reward.checks import NAMES as CHECKS
 from enliven.reward.compose import composite, preset
-from enliven.reward.corruption import Footage
-from enliven.reward.judge import AXES, default_judge, judge_frames
+from enliven.reward.judge import AXES, axis_scores, default_judge
 from enliven.types import MOTION_FPS, Scorecard
 
 SEED = 0
@@ -31,22 +29,16 @@ class Seen:
     measures: Mapping[str, float]
 
 
-def judged(case: Case, footage: Footage, cache: Path | None) -> Scorecard:
-    """The scorecard of footage against the photo of its case, kept in a folder."""
-    judge = default_judge()
-    digest = hashlib.sha256(judge.name.encode() + footage.frames.tobytes())
-    digest.update(b"" if footage.samples is None else footage.samples.tobytes())
-    path = cache / f"{digest.hexdigest()[:24]}.card" if cache else None
-    if path and path.exists():
-        return pickle.loads(path.read_bytes())
-    card = judge_frames(footage.frames, footage.fps, footage.samples,
-                        portrait=case.scene.portrait, judge=judge)  # fmt: skip
-    if path:
-        path.write_bytes(pickle.dumps(card))
-    return card
+def judged(case: Case, stretches: Sequence[Stretch]) -> Scorecard:
+    """What `enliven.judge` says of a video that was watched, against the photo of its case."""
+    judge, checker = default_judge(), Checker(case.scene.portrait)
+    marks = [mark for stretch in stretches for mark in judge(stretch)]
+    for stretch in stretches:
+        checker.add(stretch)
+    return Scorecard({**axis_scores(marks), **checker.scores()}, judge.name)
 
 
-def independent(case: Case, stretch: Stretch, real: Stretch) -> dict[str, float]:
+def independent(stretch: Stretch, real: Stretch) -> dict[str, float]:
     """Measures that neither critic nor checks are made from.
 
     meter: agreement of lips and voice by the meter that is held out.  lips: correlation of the
@@ -86,10 +78,9 @@ def everything(data: Path, cache: Path | None) -> dict[str, dict[str, Seen]]:
     for case in cases(data):
         real = watched(case.footage, cache)[0]
         for name, make in SYSTEMS.items():
-            footage = make(case)
-            card = judged(case, footage, cache)
-            measures = independent(case, watched(footage, cache)[0], real)
-            found[name][case.name] = Seen(card, measures)
+            stretches = watched(make(case), cache)
+            measures = independent(stretches[0], real)
+            found[name][case.name] = Seen(judged(case, stretches), measures)
     return found
 
 

@@ -21,7 +21,7 @@ from enliven.reward.checker import Checker
 from enliven.reward.checks import NAMES, checks
 from enliven.reward.grading import grade, worst_part
 from enliven.reward.limits import LIMITS, Limit
-from enliven.reward.look import beside, likeness, look
+from enliven.reward.look import beside, likeness, look, shape
 from enliven.reward.measure import measure, parts
 from enliven.reward.move import changes, fast_part, runs, stutters
 from enliven.reward.reference import Reference, in_crop
@@ -487,3 +487,16 @@ def test_a_checker_holds_a_video_against_its_begin() -> None:
 
 def test_limits_lie_beyond_what_is_good() -> None:
     assert all(limit.good != limit.limit for limit in LIMITS.values())
+
+
+def test_a_photo_that_smiles_is_of_the_same_person_as_a_video_that_does_not() -> None:
+    """What a mouth held otherwise explains is no other person; a wider skull is."""
+    model = load_head()
+    mean = model.mean / np.linalg.norm(model.mean[263] - model.mean[33])
+    smile = sum(model.basis[EXPRESSION.index(f"mouthSmile{side}")] for side in ("Left", "Right"))
+    talks = person(speech())
+    found = shape(talks, slice(0, 25), (mean + 0.8 * smile).astype(np.float64))
+    wider = shape(talks, slice(0, 25), mean * np.array([1.1, 1.0, 1.0]))
+    plain = shape(talks, slice(0, 25), mean)
+    assert found.distance - plain.distance < 0.3 * np.linalg.norm(0.8 * smile, axis=1).mean()
+    assert wider.distance > plain.distance + 0.02

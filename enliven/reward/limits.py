@@ -31,7 +31,7 @@ LIMITS: Mapping[str, Limit] = {
     "tremble": Limit(0.006, 0.010), "jump": Limit(0.08, 0.16),
     # grey levels
     "warped": Limit(4.5, 8.0),
-    "likeness": Limit(0.85, 0.65), "distance": Limit(0.020, 0.035), "own": Limit(0.78, 0.6),
+    "likeness": Limit(0.85, 0.65), "distance": Limit(0.021, 0.032), "own": Limit(0.78, 0.6),
     # grey levels a frame, frames, IOD a second
     "change": Limit(1.6, 0.9), "run": Limit(9.0, 18.0), "lip_speed": Limit(0.2, 0.08),
     "idle_speed": Limit(0.4, 0.55),

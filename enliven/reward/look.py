@@ -6,6 +6,7 @@ ever up.  NaN is what cannot be told.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ from enliven.reward.reference import (
     neutral_shape,
     skin_mask,
 )
-from enliven.types import group_slice
+from enliven.types import EXPRESSION, group_slice
 
 Array = NDArray[np.floating]
 Frame = NDArray[np.uint8]
@@ -40,6 +41,7 @@ BLOCK_PX = 16  # of the scene at 256 px
 CHANGED = 14.0  # grey levels by which a block of the background may differ at most
 LEAST_APART = 0.02  # IOD from the average face; people are 0.03 to 0.11 apart from it
 FACE_POINTS = 468  # the others are irises
+HELD_LITTLE = 0.1  # IOD^2; how hard it is for a mouth to be held otherwise
 MIDDLE_GREY = 120  # light to which a skin is brought before its colours are counted
 STRANGE = 35.0  # grey levels by which a pixel of it may
 SHADE = 12.0  # grey levels
@@ -288,7 +290,11 @@ class Shape:
 
 def shape(stretch: Stretch, rows: slice, neutral: Array) -> Shape:
     """The resting face of a second beside that of the reference, (478, 3) IOD, seen from the
-    front: a tracker's depth says little."""
+    front: a tracker's depth says little.
+
+    What a mouth at rest that is held otherwise could explain is left out: a photo smiles, and
+    whoever speaks in the video does not.
+    """
     assert stretch.motion is not None
     expression = np.where(
         stretch.valid[rows, None], stretch.motion.values[rows, group_slice("expression")], np.nan
@@ -298,10 +304,22 @@ def shape(stretch: Stretch, rows: slice, neutral: Array) -> Shape:
     mean = load_head().mean
     mean = (mean / np.linalg.norm(mean[right] - mean[left]))[:FACE_POINTS, :2]
     theirs = neutral[:FACE_POINTS, :2]
+    held, solve = _held_mouths()
+    gap = (seen - theirs).ravel()
+    gap = gap - held @ (solve @ gap)
     special = (theirs - mean).ravel()
     apart = float(np.sqrt(np.square(theirs - mean).sum(1).mean()))
-    own = float((seen - mean).ravel() @ special / (special @ special)) if apart else np.nan
+    own = 1 + float(gap @ special / (special @ special)) if apart else np.nan
     return Shape(
-        distance=float(np.sqrt(np.square(seen - theirs).sum(1).mean())),
+        distance=float(np.sqrt(np.square(gap.reshape(-1, 2)).sum(1).mean())),
         own=own if apart > LEAST_APART else float("nan"),
     )
+
+
+@cache
+def _held_mouths() -> tuple[Array, Array]:
+    """How channels of the mouth move the face, (2 FACE_POINTS, k), and what finds how much of
+    each is in a difference of faces, (k, 2 FACE_POINTS)."""
+    chosen = [i for i, name in enumerate(EXPRESSION) if name.startswith(("jaw", "mouth", "cheek"))]
+    held = load_head().basis[chosen][:, :FACE_POINTS, :2].reshape(len(chosen), -1).T
+    return held, np.linalg.solve(held.T @ held + HELD_LITTLE * np.eye(len(chosen)), held.T)
