@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import av
 from av.container import InputContainer
 from av.stream import Disposition
+from PIL import Image
 
 from enliven.errors import BadMedia
 from enliven.media.files import decoding, input_file
@@ -29,9 +31,20 @@ def open_media(path: Path) -> InputContainer:
     """Opens a sound or video file for reading; raises BadMedia."""
     input_file(path)
     with decoding(path, "sound or video"):
-        # "file:" keeps a name such as "a:b.mp4" from being taken for an address
-        return av.open(f"file:{path}", metadata_errors="replace",
-                       options={"format_whitelist": FORMATS})  # fmt: skip
+        try:
+            # "file:" keeps a name such as "a:b.mp4" from being taken for an address
+            return av.open(f"file:{path}", metadata_errors="replace",
+                           options={"format_whitelist": FORMATS})  # fmt: skip
+        except av.FFmpegError:
+            if _is_picture(path):
+                raise BadMedia(f"{path} is a still picture; give a sound or video file") from None
+            raise
+
+
+def _is_picture(path: Path) -> bool:
+    with suppress(OSError, ValueError, SyntaxError), Image.open(path) as picture:
+        return picture.format != "MPEG"
+    return False
 
 
 def picture_stream(container: InputContainer) -> Any:
