@@ -1,5 +1,7 @@
 """Drawing chunks of motion: pytest tests/test_motion_performer.py"""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,9 @@ class Made:
     def get_inputs(self) -> list[Said]:
         widths = {"x": len(LATENT), "t": 1, "heard": HEARD, "asked": CONDITIONS}
         return [Said(name, ["B", FRAMES, width]) for name, width in widths.items()]
+
+    def get_modelmeta(self) -> SimpleNamespace:
+        return SimpleNamespace(custom_metadata_map={})
 
     def run(self, _: list[str], fed: dict[str, np.ndarray]) -> list[np.ndarray]:
         level = 3 * fed["heard"].sum(2) + 5 * fed["asked"].sum(2)

@@ -16,11 +16,11 @@ from enliven.errors import BadMedia, ModelUnavailable  # noqa: E402
 from enliven.flow import sample, schedule  # noqa: E402
 from enliven.media.audio import read_speech  # noqa: E402
 from enliven.motion.chunks import BEFORE, CHUNK  # noqa: E402
-from enliven.motion.generator import Generator  # noqa: E402
-from enliven.motion.performer import Sampling  # noqa: E402
+from enliven.motion.generator import Generator, load_session, open_session  # noqa: E402
+from enliven.motion.performer import OWN_LIPS, Performer, Sampling  # noqa: E402
 from enliven.reward.compose import Reward, Term  # noqa: E402
 from enliven.train.adapter import Adapting  # noqa: E402
-from enliven.train.grpo import Grpo  # noqa: E402
+from enliven.train.grpo import Grpo, Winners  # noqa: E402
 from enliven.train.learner import Learner, Learning  # noqa: E402
 from enliven.train.loop import Config, improve  # noqa: E402
 from enliven.train.performer_policy import (  # noqa: E402
@@ -35,6 +35,8 @@ from enliven.train.performer_video import (  # noqa: E402
     gather_inputs,
     motion_of,
 )
+from enliven.train.posttrain import PostTraining  # noqa: E402
+from enliven.train.recipe import load_recipe  # noqa: E402
 from enliven.train.rollout import Exploring, Place, draw_group, frozen  # noqa: E402
 from enliven.train.workers import Scoring, Task, safely  # noqa: E402
 
@@ -91,6 +93,27 @@ def test_blinks_are_those_of_the_seed_and_do_not_tell_members_apart(speaking: Sp
     np.testing.assert_array_equal(again.values, motion_of(one, speaking, 3).values)
 
 
+def test_more_of_the_lips_own_will_can_be_shown(speaking: Speaking) -> None:
+    policy = policy_of(speaking)
+    group = draw_group(policy, EXPLORING, Place(0, 0, 0), speaking)
+    sent = [policy.sent(speaking, group.parts, row) for row in (0, 1)]
+    apart = []
+    for share in (0.0, OWN_LIPS, 1.0):
+        jaws = [motion_of(one, speaking, 3, share)["jawOpen"] for one in sent]
+        apart.append(float(np.abs(jaws[0] - jaws[1]).max()))
+    assert apart[0] == 0  # the voice alone decides
+    assert apart[0] < apart[1] < apart[2]
+
+
+def test_recipes_are_those_of_the_generator() -> None:
+    grpo, sft = (load_recipe(f"recipes.{name}") for name in ("grpo", "sft"))
+    assert isinstance(grpo, PostTraining)
+    assert isinstance(grpo.config.method, Grpo)
+    assert isinstance(sft.config.method, Winners)
+    assert sft.config.exploring.eta == 0
+    assert sft.config.reward == grpo.config.reward
+
+
 def test_adapters_leave_the_reference_and_merge_into_the_models(
     speaking: Speaking, tmp_path: Path
 ) -> None:
@@ -110,12 +133,14 @@ def test_adapters_leave_the_reference_and_merge_into_the_models(
     assert not torch.allclose(changed, before, atol=1e-2)
     shipped = Path(load_performer.__code__.co_filename).parents[1] / "models"
     articulation = (shipped / "articulation.onnx").read_bytes()
-    models = export_performer(policy, tmp_path / "models", articulation, {"made": "here"})
+    models = export_performer(policy, tmp_path / "models", articulation, {"own_lips": "0.8"})
     again = PerformerPolicy(load_performer(models), [speaking], [], policy.scoring)
     with torch.no_grad():
         stored = again.velocity(x, t, part.condition)
     torch.testing.assert_close(stored, changed, rtol=0, atol=2e-2)  # half precision
     samples = np.zeros(16000, np.float32)
+    assert Performer(open_session((models / "performer.onnx").read_bytes())).own_lips == 0.8
+    assert Performer(load_session("performer.onnx")).own_lips == OWN_LIPS
     assert len(Generator.load(models).generate(samples, seconds=1.0)) == 25
 
 

@@ -25,7 +25,7 @@ def near_goal(video: Video, given: Any) -> Scorecard:
 def away(video: Video, given: Any) -> Scorecard:
     """A held-out score that is worst where the reward is best."""
     x = next(iter(video.frames))
-    return Scorecard({"away": Score(float(np.mean((x - GOAL) ** 2)), 0.0, 100.0)})
+    return Scorecard({"away": Score(float(np.mean((x - GOAL) ** 2)), 0.0, 5.0)})
 
 
 def troubled(video: Video, given: Any) -> Scorecard:

@@ -35,7 +35,7 @@ from enliven.motion.emotion import display, liveliness, on_lips
 from enliven.motion.latent import COLUMN, LATENT, LEAD, REGIONS, UNITS, following, to_motion
 from enliven.motion.listen import Level, Listener
 from enliven.motion.options import SpeechOptions
-from enliven.motion.performer import Performer, Sampling
+from enliven.motion.performer import OWN_LIPS, Performer, Sampling
 from enliven.types import GROUPS, MOTION_FPS
 
 Array = NDArray[np.float32]
@@ -45,9 +45,6 @@ Array = NDArray[np.float32]
 # speakers learned from).  These gains make up for a part of it.
 OPENING_GAIN, SHAPE_GAIN = 1.2, 1.6
 SHIFT_GAIN = 2.0  # people filmed anywhere lean this much further than performances learned from
-# How much of what the performer's lips do otherwise than the articulation network's is taken: it
-# saw the lips of a dozen people, and habits of theirs are not those of a stranger.
-OWN_LIPS = 0.3
 RISE_SECONDS = 1.0  # of emotions at the begin
 SHIFT = [COLUMN[name] for name in GROUPS["translation"]]
 SHAPING = ("mouthFunnel", "mouthPucker", "mouthDimple", "mouthSmile", "mouthStretch")
@@ -80,11 +77,13 @@ class Performance:
 
     Neither needs the other, so a trainer may ask for all chunks, draw with a network of its own
     and have many such performances shown.  opening: (K,) of the articulation network.
+    own_lips: share that is taken of what the performer's lips do otherwise than expected.
     """
 
-    def __init__(self, opening: NDArray, *, seed: int = 0, options: SpeechOptions = SpeechOptions()
-                 ) -> None:  # fmt: skip
+    def __init__(self, opening: NDArray, *, seed: int = 0, options: SpeechOptions = SpeechOptions(),
+                 own_lips: float = OWN_LIPS) -> None:  # fmt: skip
         self._opening, self._direction, self._life = opening, directed(options), Life(seed)
+        self._own_lips = own_lips
         self._heard_before = silence(BEFORE)
         self.before: Array = np.zeros((BEFORE, len(LATENT)), np.float32)
 
@@ -118,7 +117,7 @@ class Performance:
         spoken = latent[:, lips] * UNITS[lips]
         right = heard.controls * asked.mouth[:, None]
         right = right + on_lips(shown, right, self._opening)
-        spoken = right + OWN_LIPS * (spoken - right)
+        spoken = right + self._own_lips * (spoken - right)
         spoken = shown + activity * GAINS * (spoken - shown)
         closed = heard.closed * activity[:, 0]
         made = close_lips(spoken, closed, heard.rows, self._opening)
@@ -143,7 +142,9 @@ class SpeechStream:
         self._encoded = encoded
         self._articulation, self._performer, self._sampling = articulation, performer, sampling
         self._listener = Listener(level)
-        self._performance = Performance(articulation.opening, seed=seed, options=options)
+        self._performance = Performance(
+            articulation.opening, seed=seed, options=options, own_lips=performer.own_lips
+        )
         self._seed = seed
         self._done = 0  # motion frames
 

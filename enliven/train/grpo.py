@@ -123,7 +123,8 @@ class Grpo:
             rows = rows + self.velocity * distance(now.velocity, reference.velocity, given)
         with torch.no_grad():
             ratio = torch.expm1(change)
-            sizes = [v.float().pow(2).mean() for v in (now.velocity, reference.velocity)]
+            still = torch.zeros_like(reference.velocity)
+            sizes = [distance(v, still, given).mean() for v in (now.velocity, reference.velocity)]
             seen = {
                 "ratio apart": float(ratio.abs().max()), "ratio": 1 + float(ratio.mean()),
                 "ratio least": 1 + float(ratio.min()), "ratio most": 1 + float(ratio.max()),

@@ -23,23 +23,25 @@ Record = dict[str, float]
 class Stopping:
     """When a run ends by itself.  Raises BadOption.
 
-    falls: evaluations in a row at which the held-out score fell while the reward rose: the
-        policy learns the reward, not the task.
+    falls, least: evaluations in a row at which the held-out score (0 to 1) fell, by how much in
+        all at least, while the reward rose: the policy learns the reward, not the task.
     invalid: share of samples that could not be scored, over `patience` iterations.
     apart: |ratio - 1| from which rollout and replay disagree.  alike: correlation of the random
         numbers of two samples from which one seed was used twice.
     """
 
     falls: int = 2
+    least: float = 0.01
     invalid: float = 0.5
     patience: int = 3
     apart: float = 1e-6
     alike: float = 0.99
 
     def __post_init__(self) -> None:
-        if self.falls < 1 or self.patience < 1 or not 0 < self.invalid <= 1:
-            raise BadOption(f"falls is {self.falls}, patience {self.patience}, invalid "
-                            f"{self.invalid}; choose 1 or more, and a share up to 1")  # fmt: skip
+        if min(self.falls, self.patience) < 1 or self.least < 0 or not 0 < self.invalid <= 1:
+            raise BadOption(f"falls is {self.falls}, patience {self.patience}, least "
+                            f"{self.least}, invalid {self.invalid}; choose 1 or more, 0 or more, "
+                            "and a share up to 1")  # fmt: skip
 
 
 def reward_record(
@@ -101,7 +103,8 @@ def ends(evaluations: Sequence[Record], stopping: Stopping) -> str:
         return ""
     last = kept[-stopping.falls - 1 :]
     fell = all(b["held out"] < a["held out"] for a, b in pairwise(last))
-    if fell and last[-1]["reward"] > last[0]["reward"]:
+    far = last[0]["held out"] - last[-1]["held out"] >= stopping.least
+    if fell and far and last[-1]["reward"] > last[0]["reward"]:
         return (f"the held-out score fell {stopping.falls} times in a row, from "
                 f"{last[0]['held out']:.4f} to {last[-1]['held out']:.4f}, while the reward rose "
                 f"from {last[0]['reward']:.4f} to {last[-1]['reward']:.4f}")  # fmt: skip

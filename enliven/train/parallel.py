@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-Any_ = TypeVar("Any_")
+Item = TypeVar("Item")
 
 
 def join() -> None:
@@ -36,13 +36,13 @@ def place() -> tuple[int, int]:
     return 0, 1
 
 
-def share(items: Sequence[Any_]) -> list[Any_]:
+def share(items: Sequence[Item]) -> list[Item]:
     """Those of the items that this process does."""
     rank, count = place()
     return list(items[rank::count])
 
 
-def gathered(value: Any_) -> list[Any_]:
+def gathered(value: Item) -> list[Item]:
     """What every process gave, in their order."""
     count = place()[1]
     if count == 1:

@@ -4,7 +4,7 @@ A clip is several chunks of a second, each drawn given the end of the one before
 `motion.stream` draws them; advantages are those of the whole clip.
 
 How it explores.  Users get draws whose first noise is cooler at the mouth (`Sampling`), and of
-what lips do on their own account a third is shown (`motion.stream.OWN_LIPS`).  Rollouts begin
+what lips do on their own account a third is shown (`motion.performer.OWN_LIPS`).  Rollouts begin
 cool as well; members share the first noise and differ by the noise of the step in the window
 alone, which is the same in all columns.  This network listens closely and forgets noise quickly:
 of 8 steps only the first two move what is drawn.  Deviation within a group, in latent units:

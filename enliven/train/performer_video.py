@@ -5,7 +5,7 @@ breath: `motion.stream`) -> the person in the photo -> frames -> scores of the t
 Every step is that of `enliven animate`, so that what a reward pays for is what users see.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +27,7 @@ from enliven.motion.direction import directed
 from enliven.motion.generator import load_session, open_session
 from enliven.motion.listen import Listener, measure
 from enliven.motion.options import SpeechOptions
+from enliven.motion.performer import OWN_LIPS
 from enliven.motion.stream import Performance, Told
 from enliven.render.renderer import Renderer, RenderOptions
 from enliven.types import MOTION_FPS, Motion, Portrait, Score, Scorecard, Video
@@ -63,24 +64,30 @@ class Voice(NamedTuple):
 
 @dataclass(frozen=True)
 class Showing:
-    """Draws the video: `Scoring.decode`.  size: longer side, px; a square round the head."""
+    """Draws the video: `Scoring.decode`.
+
+    size: longer side, px; a square round the head.  own_lips: see `motion.stream.Performance`.
+    """
 
     size: int = 192
+    own_lips: float = OWN_LIPS
 
     def __call__(self, sent: Sequence[NDArray], given: Speaking, seed: int) -> Video:
         """sent: latents (CHUNK, D) of every chunk.  seed: of blinks, glances and breath."""
         voice = voice_of(given)
-        motion = on_portrait(motion_of(sent, given, seed), _portrait(given.photo),
+        motion = on_portrait(motion_of(sent, given, seed, self.own_lips), _portrait(given.photo),
                              directed(given.options, given.seconds * CHUNK))  # fmt: skip
         renderer = _renderer(given.photo, self.size)
         frames = (renderer.frame(values) for values in motion.values)
         return Video(frames, MOTION_FPS, voice.samples[:, None], SPEECH_RATE)
 
 
-def motion_of(sent: Sequence[NDArray], given: Speaking, seed: int) -> Motion:
+def motion_of(sent: Sequence[NDArray], given: Speaking, seed: int,
+              own_lips: float = OWN_LIPS) -> Motion:  # fmt: skip
     """The motion, relative to rest, that `Generator.generate` makes of the same draws."""
     voice = voice_of(given)
-    performance = Performance(voice.opening, seed=seed, options=given.options)
+    performance = Performance(voice.opening, seed=seed, options=given.options,
+                              own_lips=own_lips)  # fmt: skip
     made = [
         performance.shows(drawn, told, number * CHUNK)
         for number, (drawn, told) in enumerate(zip(sent, voice.chunks, strict=True))
@@ -172,7 +179,7 @@ def gather_inputs(photos: Path, sounds: Path, gathering: Gathering, models: Path
     Raises BadMedia when nothing can be used.
     """
     notes: list[str] = []
-    people = _usable(photos, PHOTOS, "photo", lambda path: [load_portrait(path)], notes)
+    people = _usable(photos, PHOTOS, "photo", lambda path: [_portrait(path)], notes)
     voices = _usable(sounds, SOUNDS, "sound", lambda path: _windows(path, gathering), notes)
     seen, unseen = _parted(sorted(people), gathering.kept)
     heard, unheard = _parted(sorted(voices), gathering.kept)
@@ -194,8 +201,8 @@ def _parted(paths: list[Path], kept: int) -> tuple[list[Path], list[Path]]:
     return [p for i, p in enumerate(paths) if (i + 1) % kept], paths[kept - 1 :: kept]
 
 
-def _usable(folder: Path, suffixes: Sequence[str], kind: str, read: object, notes: list[str]
-            ) -> dict[Path, list]:  # fmt: skip
+def _usable(folder: Path, suffixes: Sequence[str], kind: str, read: Callable[[Path], list],
+            notes: list[str]) -> dict[Path, list]:  # fmt: skip
     """Files of a folder, or one file, that can be read, and what was read."""
     found = [folder] if folder.is_file() else sorted(folder.rglob("*"))
     usable = {}
@@ -203,7 +210,7 @@ def _usable(folder: Path, suffixes: Sequence[str], kind: str, read: object, note
         if path.suffix.lower() not in suffixes or not path.is_file():
             continue
         try:
-            made = read(path)  # type: ignore[operator]
+            made = read(path)
         except Exception as error:
             notes.append(f"{path} is left out: {error}")
             continue

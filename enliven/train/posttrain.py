@@ -3,6 +3,7 @@
 The same `loop` would train any other `Policy`; this puts together the one that ships.
 """
 
+import logging
 import resource
 import time
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 
+from enliven.motion.performer import OWN_LIPS
 from enliven.train.loop import Config, Progress, improve
 from enliven.train.parallel import join, leave, place
 from enliven.train.performer_policy import PerformerPolicy, export_performer, load_performer
@@ -21,6 +23,8 @@ from enliven.train.workers import Score, Scoring, Task, score_one
 
 MEGABYTE = 2**20
 
+log = logging.getLogger("enliven")
+
 
 @dataclass(frozen=True)
 class PostTraining:
@@ -28,12 +32,15 @@ class PostTraining:
 
     config: of the run.  gathering: which inputs are made of photos and voices.
     size: of the videos that are scored, px.  score: what is scored of them.
+    own_lips: share that is shown of what the performer's lips do otherwise than expected, in
+        training and, stated in the models, ever after; at the usual one a reward hardly sees lips.
     """
 
     config: Config
     gathering: Gathering = field(default_factory=Gathering)
     size: int = 192
     score: Score = judged
+    own_lips: float = OWN_LIPS
 
     def run(self, photos: Path, sounds: Path, out: Path, *, models: Path | None = None,
             workers: int = 2, timeout: float = 300.0, device: str = "cpu", threads: int = 1,
@@ -50,20 +57,18 @@ class PostTraining:
             policy = self.policy(photos, sounds, models, device)
             improve(policy, self.config, out, workers=workers, timeout=timeout, progress=progress)
             if place()[0] == 0:
-                export_performer(policy, out / "models", _articulation(models),
-                                 {"config": repr(self)})  # fmt: skip
+                settings = {"config": repr(self), "own_lips": str(self.own_lips)}
+                export_performer(policy, out / "models", _articulation(models), settings)
         finally:
             leave()
         return out / "models"
 
     def policy(self, photos: Path, sounds: Path, models: Path | None, device: str = "cpu"
                ) -> PerformerPolicy:  # fmt: skip
-        import logging
-
         inputs, kept, notes = gather_inputs(photos, sounds, self.gathering, models)
         for note in notes:
-            logging.getLogger("enliven").warning("%s", note)
-        scoring = Scoring(Showing(self.size), self.score, held_out)
+            log.warning("%s", note)
+        scoring = Scoring(Showing(self.size, self.own_lips), self.score, held_out)
         return PerformerPolicy(load_performer(models), inputs, kept, scoring, device)
 
     def plan(self, photos: Path, sounds: Path, out: Path, *, models: Path | None = None,

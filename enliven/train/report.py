@@ -61,6 +61,7 @@ def write_report(path: Path, config: Any, records: Sequence[Record],
         chart("Gradient", {"norm": _curve(records, "gradient")}),
         chart("Rollout against replay", _named(records, "gap/")),
         chart("Seconds of an iteration", _named(records, "time/")),
+        chart("Seconds of workers", _named(records, "seconds/")),
         "</div>", "<h2>Pictures</h2>", *_sheets(path.parent / "sheets"),
         f"<h2>Options</h2><pre>{html.escape(_lines(plain(config)))}</pre>",
     ]  # fmt: skip

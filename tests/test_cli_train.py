@@ -1,0 +1,72 @@
+"""`enliven train`: which recipe takes which options."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("torch", reason="training needs torch: pip install enliven[train]")
+pytest.importorskip("tensorboard", reason="training needs tensorboard: pip install enliven[train]")
+
+from enliven.cli import app
+
+RECIPE = """
+from pathlib import Path
+
+class Recipe:
+    def run(self, photos: Path, out: Path, *, threads: int = 1, progress=None) -> Path:
+        progress("iterations", 1, 1)
+        (out / "made").write_text(f"{photos.name} {threads}")
+        return out / "made"
+
+    def plan(self, photos: Path, out: Path) -> dict:
+        return {"hours": 3}
+
+def recipe():
+    return Recipe()
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> str:
+    path = tmp_path / "own.py"
+    path.write_text(RECIPE)
+    return str(path)
+
+
+def train(*arguments: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, ["train", *arguments])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_a_recipe_gets_what_it_takes(own: str, tmp_path: Path) -> None:
+    code, out, _ = train(own, "--photos", "people", "--out", str(tmp_path), "--threads", "3")
+    assert code == 0
+    assert out.strip() == str(tmp_path / "made")
+    assert (tmp_path / "made").read_text() == "people 3"
+
+
+def test_what_it_needs_and_what_it_does_not_know_is_said(own: str, tmp_path: Path) -> None:
+    code, _, err = train(own, "--out", str(tmp_path))
+    assert code == 2
+    assert "needs --photos" in err
+    code, _, err = train(own, "--photos", "p", "--clips", "c", "--out", str(tmp_path))
+    assert code == 2
+    assert "does not use --clips" in err
+    code, _, err = train("recipes.speech", "--out", str(tmp_path))
+    assert code == 2
+    assert "needs --clips" in err
+    code, _, err = train("recipes.grpo", "--sounds", "s", "--out", str(tmp_path))
+    assert code == 2
+    assert "needs --photos" in err
+
+
+def test_a_dry_run_tells_the_plan_and_writes_nothing(own: str, tmp_path: Path) -> None:
+    code, out, _ = train(own, "--photos", "p", "--out", str(tmp_path / "run"), "--dry-run")
+    assert code == 0
+    assert json.loads(out) == {"hours": 3}
+    assert not (tmp_path / "run").exists()
+    code, _, err = train("recipes.speech", "--clips", "c", "--out", "run", "--dry-run")
+    assert code == 2
+    assert "no plan" in err
