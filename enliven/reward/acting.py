@@ -2,10 +2,10 @@
 
     marks = acting_marks(stretch)   # expressiveness and motion, a mark for every 2.5 s or so
 
-Both are sums of fines: each measure of `acting_measures` is compared with knots, and what lies
-beyond a knot is fined in proportion to its logarithm; a mark is 1 + 4 exp(-fines).  So every fine
-can be named, more of a fault never helps, and more play than people show is fined like less.  How
-much each fine counts was learned from ladders of corruptions whose order is known
+Both are sums of fines: each measure of `acting_measures` is compared with knots, an octave apart,
+and what lies beyond a knot is fined in proportion to its logarithm; a mark is 1 + 4 exp(-fines).
+So every fine can be named, more of a fault never helps, and more play than people show is fined
+like less.  How much each fine counts was learned from ladders of corruptions whose order is known
 (`enliven.train.acting`, models/acting.md).  The sound is not heard.
 
 Legend: W windows, F measures, K fines.
@@ -28,6 +28,7 @@ from enliven.reward.judge import HIGHEST, LOWEST, Mark
 Array = NDArray[np.float64]
 
 ACTING_AXES = ("expressiveness", "motion")
+OCTAVE = np.log(2.0)  # a fine grows until the measure is twice, or half, what its knot is
 UNREMARKABLE = 0.25  # a sum of fines that no sentence need complain of: marks from 4.1 up
 
 
@@ -45,9 +46,10 @@ class Fines:
     weight: Array
 
     def beyond(self, values: Array) -> Array:
-        """How far measures (W, F) lie beyond each knot, (W, K), 0 where they do not."""
+        """How far measures (W, F) lie beyond each knot, (W, K), 0 where they do not, at most
+        OCTAVE: beyond, the next knot's fine begins."""
         logs = np.log(np.maximum(values, 0) + EPSILON)[:, self.measure]
-        return np.asarray(np.maximum(self.sign * (logs - self.knot), 0))
+        return np.asarray(np.clip(self.sign * (logs - self.knot), 0, OCTAVE))
 
     def of(self, values: Array) -> Array:
         """The fines (W, K) of measures (W, F)."""

@@ -124,7 +124,7 @@ ACTED_LADDERS = (
            _acted(lambda m, x, s: act.scaled(m, x, "face")), True),
     Ladder("damped head", MOVES, (1, 0.4, 0), "of the movement",
            _acted(lambda m, x, s: act.scaled(m, x, "head")), True),
-    Ladder("exaggerated face", FACE, (1, 3, 6), "of the movement",
+    Ladder("exaggerated face", FACE, (1, 6, 12), "of the movement",
            _acted(lambda m, x, s: act.scaled(m, x, "face")), True),
     Ladder("hurried head", MOVES, (1, 2.5, 5), "times as fast",
            _acted(lambda m, x, s: act.hurried_head(m, x)), True),

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enliven.metrics.watch import watch
-from enliven.reward.acting import ACTING_AXES, Fines
+from enliven.reward.acting import ACTING_AXES, OCTAVE, Fines
 from enliven.reward.acting_measures import EPSILON, NAMES, Curves, curves_of, measure_curves
 from enliven.reward.judge import HIGHEST, LOWEST
 from enliven.train.acting_ladders import Rungs, ladders, performances, there_and_back
@@ -33,10 +33,9 @@ REAL = 4.5  # mark of a real performance
 APART, SOFT = 0.35, 0.12  # marks by which neighbouring steps should differ, and how strictly
 STILL = 4.0  # weight of another axis staying where it was
 ANCHOR = 2.0
-SMALL = 0.002  # of the squared weights
+SMALL, SMOOTH = 0.001, 0.02  # of the squared weights, and of their squared change knot by knot
 EACH = 4  # performances of a clip
 ROUNDS, RATE = 3000, 0.02
-HALVES = np.log(2.0)
 
 # Measures of each axis: fined where there is less, where there is more.
 LESS = {"expressiveness": ("brows", "eyes", "cheeks", "gaze", "aperture", "width", "shapes",
@@ -56,11 +55,11 @@ MORE = {"expressiveness": ("brows", "cheeks", "aperture", "width", "shapes", "wi
 PEOPLE_DO = {
     "pace": 1.8, "speed": 45.0, "fastest": 110.0, "sway": 0.11,
     "repeated": 0.24, "still": 0.24, "held": 3.0, "leap": 2.4,
-    "shake": 0.002, "twist": 0.0012, "rigid_noise": 0.005, "face_noise": 0.006,
+    "shake": 0.003, "twist": 0.0016, "rigid_noise": 0.005, "face_noise": 0.006,
     "light": 0.0035, "tint": 0.006,
     "drift_colour": 0.06, "drift_detail": 0.2, "drift_shape": 0.02,
-    "brows": 0.35, "cheeks": 0.32, "aperture": 0.055, "width": 0.06, "shapes": 0.36,
-    "widest": 0.28, "ends": 0.08, "reach": 1.5, "quick": 0.75,
+    "brows": 0.33, "cheeks": 0.31, "aperture": 0.052, "width": 0.055, "shapes": 0.29,
+    "widest": 0.28, "ends": 0.08, "reach": 1.4, "quick": 0.72,
 }  # fmt: skip
 
 
@@ -97,25 +96,18 @@ def judged(clips: Sequence[Curves], seed: int = 0) -> Judged:
 def blank(axis: str, real: Array) -> Fines:
     """Fines of an axis with knots where real performances (N, F) lie, all weights 0.
 
-    For less: from where the liveliest tenth lies down to a quarter of the least lively; for more:
-    from where the highest tenth lies, or what people were seen to do, up to four times that.
+    For less: octave by octave down from where the liveliest tenth lies; for more: octave by octave
+    up from where the highest hundredth lies, or from what people were seen to do.
     """
     logs = np.log(real + EPSILON)
     rows = []
-    for sign, names in ((-1.0, LESS[axis]), (1.0, MORE[axis])):
+    for sign, names, octaves in ((-1.0, LESS[axis], 6), (1.0, MORE[axis], 4)):
         for name in names:
             column = NAMES.index(name)
-            middle, ends = np.quantile(logs[:, column], [0.5, 0.9 if sign > 0 else 0.1])
-            last = np.quantile(logs[:, column], 0.99 if sign > 0 else 0.01)
-            knots = [ends, last, last + sign * 0.5 * HALVES, last + sign * HALVES]
-            if sign < 0:
-                top = np.quantile(logs[:, column], 0.9)
-                knots += [top, middle, last - 2 * HALVES]
-            else:
-                low = np.log(PEOPLE_DO[name] + EPSILON[column])
-                knots = [max(knot, low) for knot in knots]
-                knots += [max(knots) + HALVES]
-            rows += [(column, sign, knot) for knot in sorted(set(knots))]
+            first = np.quantile(logs[:, column], 0.99 if sign > 0 else 0.9)
+            if sign > 0:
+                first = max(first, np.log(PEOPLE_DO[name] + EPSILON[column]))
+            rows += [(column, sign, first + sign * OCTAVE * k) for k in range(octaves)]
     table = np.array(rows, np.float64)
     return Fines(table[:, 0].astype(np.int64), table[:, 1], table[:, 2], np.zeros(len(rows)))
 
@@ -129,6 +121,7 @@ def learn(axis: str, data: Judged) -> Fines:
     weight = np.full(beyond.shape[2], 0.02)
     slope_mean, slope_square = np.zeros_like(weight), np.zeros_like(weight)
     wanted = _Wanted.of(axis, data)
+    same = (np.diff(fines.measure) == 0) & (np.diff(fines.sign) == 0)  # next knot of one measure
     for i in range(1, ROUNDS + 1):
         each = np.exp(-(beyond @ weight))  # (N, W)
         marks = LOWEST + (HIGHEST - LOWEST) * each.mean(1)
@@ -136,6 +129,9 @@ def learn(axis: str, data: Judged) -> Fines:
         # d mark / d weight = -(5 - 1) mean over windows of exp(-fines) beyond
         slope = -(HIGHEST - LOWEST) / windows * np.einsum("n,nw,nwk->k", pull, each, beyond)
         slope += 2 * SMALL * weight
+        jump = 2 * SMOOTH * same * np.diff(weight)
+        slope[1:] += jump
+        slope[:-1] -= jump
         slope_mean = 0.9 * slope_mean + 0.1 * slope
         slope_square = 0.999 * slope_square + 0.001 * slope**2
         step = slope_mean / (1 - 0.9**i) / (np.sqrt(slope_square / (1 - 0.999**i)) + 1e-9)
