@@ -31,7 +31,7 @@ clean:
 
 .venv/.test: .venv/.base
 	@$(BIN)/python -m pip install -qq --constraint constraints.txt torch >&2
-	@$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[test,train,speech,judge,judge-local]' >&2
+	@$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[test,train,speech,judge,judge-local,video]' >&2
 	@touch $@
 
 $(BIN)/python:
