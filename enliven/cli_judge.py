@@ -60,7 +60,6 @@ def judge(
 ) -> None:  # fmt: skip
     """Score a talking face: enliven judge video.mp4 --portrait photo.jpg --html report.html"""
     with running(as_json, quiet, debug) as log:
-        from enliven.media.video import probe
         from enliven.reward.card import as_json as card_json
         from enliven.reward.judge import judge as run
         from enliven.reward.page import video_page
@@ -76,7 +75,7 @@ def judge(
             return
         if video is None:
             raise BadOption("name a video: enliven judge video.mp4")
-        recorder = Recorder(probe(video).seconds)
+        recorder = Recorder()
         card = run(video, portrait=portrait, reference=reference, judge=marker, face=face,
                    progress=log.progress, seen=recorder.add)  # fmt: skip
         _note_model(marker, log)

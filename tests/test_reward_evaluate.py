@@ -3,7 +3,6 @@
 import json
 import math
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from reward_made import MadeJudge, made_stretch
@@ -32,7 +31,6 @@ def judging(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return Scorecard(axis_scores(marks), judge.name, note)
 
     monkeypatch.setattr(evaluating, "judge", judge)
-    monkeypatch.setattr(evaluating, "probe", lambda path: SimpleNamespace(seconds=1.0))
     return done
 
 
@@ -125,6 +123,12 @@ def test_closeness_is_told_on_common_clips(
     assert real == [found.judged["R", "y"].record.habits]
     assert made == [found.judged["A", "y"].record.habits]
     assert run(tmp_path, tmp_path / "A").closeness("A") is None
+
+
+def test_intervals_stay_on_the_scale(tmp_path: Path, judging: list[str]) -> None:
+    found = run(tmp_path, folder(tmp_path / "A", x=5, y=4.9, z=2))
+    mean = found.mean("A", "motion")
+    assert 1 <= mean.low < mean.mean < mean.high <= 5
 
 
 def test_json_is_plain(tmp_path: Path, judging: list[str]) -> None:

@@ -25,9 +25,9 @@ from enliven.types import Score, Scorecard
 VOID = {"meta", "img", "br"}
 
 
-def recorded(*stretches, seconds=0.0, opinion=lambda axis, second: 4.0) -> tuple[Scorecard, Record]:
+def recorded(*stretches, opinion=lambda axis, second: 4.0) -> tuple[Scorecard, Record]:
     judge, marks = MadeJudge(opinion), []
-    recorder = Recorder(seconds)
+    recorder = Recorder()
     for stretch in stretches:
         made = judge(stretch)
         marks += made
@@ -80,7 +80,7 @@ def test_the_lowest_window_is_kept_of_all_stretches() -> None:
         return {13.0: 2.0, 3.0: 2.5}.get(second, 4.0) if axis == "motion" else 4.0
 
     parts = [made_stretch(0, 250, grey=60), made_stretch(10, 250, grey=200)]
-    card, record = recorded(*parts, seconds=20, opinion=opinion)
+    card, record = recorded(*parts, opinion=opinion)
     worst = record.worst["motion"]
     assert (worst.mark.start, worst.mark.value) == (13, 2)
     assert card.scores["motion"].worst_seconds == (13, 14)
@@ -93,22 +93,22 @@ def test_the_lowest_window_is_kept_of_all_stretches() -> None:
 
 
 def test_pictures_are_spread_over_the_video() -> None:
-    _, record = recorded(*(made_stretch(10 * i, 250) for i in range(3)), seconds=30)
+    _, record = recorded(*(made_stretch(10 * i, 250) for i in range(3)))
     places = [2.5, 7.5, 12.5, 17.5, 22.5, 27.5]
-    assert [shot.second for shot in record.even] == pytest.approx(places, abs=0.04)
+    assert [shot.second for shot in record.even] == pytest.approx(places, abs=30 / 32)
     assert len(record.even) == EVEN
     assert record.seconds == 30
-    _, one = recorded(made_stretch(0, 1), seconds=0.04)
+    _, one = recorded(made_stretch(0, 1))
     assert len(one.even) >= 1
-    _, unknown = recorded(made_stretch(0, 50), seconds=0)
-    assert len(unknown.even) >= 1
+    _, unknown = recorded(made_stretch(0, 50))
+    assert len(unknown.even) == EVEN
 
 
 def test_loudness_is_that_of_the_tone() -> None:
-    _, record = recorded(made_stretch(0, 50, level=0.1), seconds=2)
+    _, record = recorded(made_stretch(0, 50, level=0.1))
     assert len(record.loudness) == 20
     assert record.loudness == pytest.approx(np.full(20, -20), abs=0.3)
-    _, silent = recorded(made_stretch(0, 50, sounds=False), seconds=2)
+    _, silent = recorded(made_stretch(0, 50, sounds=False))
     assert len(silent.loudness) == 0
 
 
@@ -117,14 +117,14 @@ def test_nothing_grows_with_the_length_but_marks_and_loudness() -> None:
         shots = [*record.even, *(shot for held in record.worst.values() for shot in held.shots)]
         return sum(len(shot.scene) + len(shot.mouth) for shot in shots)
 
-    short = recorded(*(made_stretch(10 * i, 250) for i in range(2)), seconds=20)[1]
-    long = recorded(*(made_stretch(10 * i, 250) for i in range(8)), seconds=80)[1]
+    short = recorded(*(made_stretch(10 * i, 250) for i in range(2)))[1]
+    long = recorded(*(made_stretch(10 * i, 250) for i in range(8)))[1]
     assert bytes_of(long) == bytes_of(short)
 
 
 def test_record_and_card_survive_a_file(tmp_path) -> None:
     seen = np.arange(75) % 3 > 0
-    card, record = recorded(made_stretch(0, 75, seen=seen), seconds=3)
+    card, record = recorded(made_stretch(0, 75, seen=seen))
     again = unpacked(json.loads(json.dumps(packed(record))))
     assert packed(again) == packed(record)
     assert as_json(from_json(json.loads(json.dumps(as_json(card))))) == as_json(card)
@@ -155,7 +155,7 @@ def test_state_of_a_check() -> None:
 
 
 def test_json_has_no_number_for_what_cannot_be_told() -> None:
-    card, _ = recorded(made_stretch(0, 25, seen=False), seconds=1)
+    card, _ = recorded(made_stretch(0, 25, seen=False))
     content = json.loads(json.dumps(as_json(card), allow_nan=False))
     assert list(content)[:3] == list(AXES)
     assert content["lip_sync"]["value"] is None
@@ -166,7 +166,7 @@ def test_json_has_no_number_for_what_cannot_be_told() -> None:
 
 
 def test_page_of_a_video() -> None:
-    card, record = recorded(made_stretch(0, 100), seconds=4)
+    card, record = recorded(made_stretch(0, 100))
     text = read(video_page('<b>"x".mp4', card, record, "photo & co.jpg"))
     for part in ('<b>"x".mp4', "4.0", "A <note> & more.", "Points shake.", "bad", "cannot be told",
                  "no photo was given", "made-1", "photo & co.jpg", "0 to 1 s"):  # fmt: skip
@@ -178,7 +178,7 @@ def test_page_of_a_video() -> None:
     [(False, True, 50), (True, False, 50), (True, True, 1), (False, False, 1)],
 )
 def test_page_of_a_video_that_cannot_be_judged(seen, sounds, frames) -> None:
-    card, record = recorded(made_stretch(0, frames, seen=seen, sounds=sounds), seconds=frames / 25)
+    card, record = recorded(made_stretch(0, frames, seen=seen, sounds=sounds))
     page = video_page("x.mp4", card, record)
     text = read(page)
     assert ("no sound" in text) == (not sounds)
@@ -225,7 +225,7 @@ def test_clock() -> None:
 
 
 def test_page_of_an_evaluation() -> None:
-    card, record = recorded(made_stretch(0, 50), seconds=2)
+    card, record = recorded(made_stretch(0, 50))
     judged = {}
     for i, clip in enumerate(
         ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

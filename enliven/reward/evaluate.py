@@ -7,7 +7,7 @@ found.comparisons()[0].axes["lip_sync"].p
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enliven.errors import BadMedia, BadOption
-from enliven.media.video import probe
 from enliven.metrics.closeness import Closeness, closeness
 from enliven.reward.card import as_json
 from enliven.reward.judge import AXES, Judge, default_judge, judge
@@ -87,8 +86,12 @@ class Evaluation:
         return np.array(found, np.float64)
 
     def mean(self, system: str, score: str) -> Estimate:
-        """Mean over the clips of a system, and its interval."""
-        return estimate(self.values(system, score), self.seed)
+        """Mean over the clips of a system, and its interval, within the range of the score."""
+        found = estimate(self.values(system, score), self.seed)
+        held = next(one.card.scores[score] for one in self.judged.values()
+                    if score in one.card.scores)  # fmt: skip
+        low, high = np.clip((found.low, found.high), held.low, held.high)
+        return replace(found, low=float(low), high=float(high))
 
     def comparisons(self) -> list[Comparison]:
         """Every two systems."""
@@ -183,7 +186,7 @@ def judged_once(
         raise BadMedia(f"{error.filename} cannot be read: {error.strerror}") from error
     if held := taken(folder, name):
         return held
-    recorder = Recorder(probe(path).seconds)
+    recorder = Recorder()
     unsettled = marker.unsettled if isinstance(marker, MLLMJudge) else 0
     card = judge(path, portrait=portrait, reference=real, judge=marker, seen=recorder.add)
     made = Judged(card, recorder.record())

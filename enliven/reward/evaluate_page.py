@@ -15,6 +15,8 @@ from enliven.reward.plots import differences, intervals
 from enliven.reward.statistics import LEVEL, Estimate, Paired
 
 SURE = 0.05  # corrected p below which a difference is said to be one
+# With six, even if all agree, p is 2 / 2^6, and 3 times that after Holm
+LEAST_CLIPS = 7
 MOST_SHEETS = 24  # clips shown in pictures, those the systems differ on first
 MOST_PAIRS = 6  # comparisons drawn; the table has all
 
@@ -63,6 +65,9 @@ def verdict(one: Comparison, axis: str) -> str:
     if math.isnan(gap.mean):
         return f"{said(axis)}: {one.first} and {one.second} have no clip in common that was judged"
     better, worse = (one.second, one.first) if gap.mean > 0 else (one.first, one.second)
+    if gap.count < LEAST_CLIPS:
+        return (f"{said(axis)}: {gap.count} clips of {one.first} and {one.second} are too few to "
+                f"tell ({gap.mean:+.2f}; {LEAST_CLIPS} are needed)")  # fmt: skip
     if math.isnan(p) or p >= SURE:
         return (f"{said(axis)}: no sure difference between {one.first} and {one.second} "
                 f"({gap.mean:+.2f}, p {p_text(p)}, {gap.count} clips)")  # fmt: skip

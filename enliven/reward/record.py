@@ -24,6 +24,8 @@ from enliven.types import MOTION_FPS
 LOUDNESS_HZ = 10  # levels a second
 SILENT_DB = -90.0
 EVEN = 6  # pictures spread over the whole video
+FIRST_STEP = 0.16  # seconds
+MOST_MOMENTS = 64  # held while it is not known how long the video is
 SCENES = 6  # pictures of a worst window
 MOUTHS = 16  # mouths of a worst window, side by side
 FINE = 96  # levels of the sound below them
@@ -79,15 +81,11 @@ class Record:
 
 @final
 class Recorder:
-    """Is shown each stretch of a video with its marks, and keeps what a page needs.
+    """Is shown each stretch of a video with its marks, and keeps what a page needs."""
 
-    seconds: stated length of the video, 0 if unknown.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        step = seconds / EVEN if seconds else 10.0
-        self._due = [step * (i + 0.5) for i in range(EVEN)]
-        self._even: list[Shot] = []
+    def __init__(self) -> None:
+        self._step = FIRST_STEP  # seconds between the moments held
+        self._moments: list[Shot] = []
         self._marks: list[Mark] = []
         self._loudness: list[NDArray[np.float32]] = []
         self._worst: dict[str, Worst] = {}
@@ -102,10 +100,10 @@ class Recorder:
         self._size, self._fps = stretch.size, stretch.source_fps
         if stretch.sounds:
             self._loudness.append(_levels(stretch.voice, round(stretch.seconds * LOUDNESS_HZ)))
-        while self._due and (self._due[0] < self._seconds):
-            self._even.append(_shot(stretch, self._due.pop(0)))
-        if not self._even:
-            self._even.append(_shot(stretch, stretch.start))
+        while (due := len(self._moments) * self._step) < self._seconds - 1e-6:
+            self._moments.append(_shot(stretch, due))
+            if len(self._moments) >= MOST_MOMENTS:  # how long it will be is not known
+                self._moments, self._step = self._moments[::2], 2 * self._step
         for axis in AXES:
             known = [m for m in marks if m.axis == axis and math.isfinite(m.value)]
             # as in `axis_scores`: the lowest, of equal ones the first
@@ -117,7 +115,14 @@ class Recorder:
     def record(self) -> Record:
         levels = np.concatenate([*self._loudness, np.zeros(0, np.float32)])
         return Record(self._seconds, self._size, self._fps, levels, tuple(self._marks),
-                      tuple(self._even), dict(self._worst), self._traces.habits())  # fmt: skip
+                      self._even(), dict(self._worst), self._traces.habits())  # fmt: skip
+
+    def _even(self) -> tuple[Shot, ...]:
+        """Those moments held that lie nearest to an even spread."""
+        places = [(i + 0.5) / EVEN * self._seconds for i in range(EVEN)]
+        chosen = {min(self._moments, key=lambda shot: abs(shot.second - place)).second
+                  for place in places if self._moments}  # fmt: skip
+        return tuple(shot for shot in self._moments if shot.second in chosen)
 
 
 def _levels(voice: NDArray[np.float32], count: int) -> NDArray[np.float32]:
