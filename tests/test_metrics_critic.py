@@ -100,7 +100,7 @@ def embedded(late: int, frames: int = 120) -> Embedding:
     """Lips that do just what the voice does, `late` frames after it."""
     said = np.random.default_rng(4).normal(0, 1, (frames + 2 * SHIFTS, 2, 4)).astype(np.float32)
     seen = said[SHIFTS - late : SHIFTS - late + frames]
-    return Embedding(said, seen, np.ones(frames, bool))
+    return Embedding(said, seen, np.ones(frames, bool), np.ones(2))
 
 
 @pytest.mark.parametrize("late", [-SHIFTS, -3, 0, 1, 5, SHIFTS])
@@ -113,7 +113,7 @@ def test_agreement_is_highest_where_lips_and_voice_meet(late: int) -> None:
 
 def test_lips_that_are_still_agree_with_nothing() -> None:
     known = embedded(0)
-    still = Embedding(known.heard, 0.01 * known.seen, known.known)
+    still = Embedding(known.heard, 0.01 * known.seen, known.known, known.trust)
     assert np.abs(still.curves(np.array([0]), 75)).max() < 0.1
 
 
@@ -121,7 +121,7 @@ def test_too_few_frames_with_a_face_say_nothing() -> None:
     known = np.zeros(120, bool)
     known[:30] = True
     whole = embedded(0)
-    hidden = Embedding(whole.heard, whole.seen, known)
+    hidden = Embedding(whole.heard, whole.seen, known, whole.trust)
     assert np.isnan(hidden.curves(np.array([0]), 75)).all()
 
 
@@ -129,8 +129,23 @@ def test_frames_without_a_face_do_not_count() -> None:
     whole = embedded(0)
     known = np.arange(120) % 3 > 0
     spoiled = np.where(known[:, None, None], whole.seen, 50).astype(np.float32)
-    first = Embedding(whole.heard, spoiled, known).curves(np.array([0]), 75)
+    first = Embedding(whole.heard, spoiled, known, whole.trust).curves(np.array([0]), 75)
     assert first[0, SHIFTS] > 0.9
+
+
+def test_members_count_by_how_far_they_are_trusted() -> None:
+    whole = embedded(0)
+    wrong = whole.seen.copy()
+    wrong[:, 1] = np.random.default_rng(6).normal(0, 1, wrong[:, 1].shape)
+    scores = [
+        Embedding(whole.heard, wrong, whole.known, np.array([1.0, trust])).curves(
+            np.array([0]), 75
+        )[0, SHIFTS]
+        for trust in (0.0, 0.5, 1.0)
+    ]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > 0.9
+    assert scores[2] < 0.7
 
 
 needs_model = pytest.mark.skipif(

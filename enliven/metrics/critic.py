@@ -5,7 +5,7 @@
 
 Several pairs of small networks listen to a voice and look at lips, and say of either what it
 is like in a few numbers, 25 times a second, so that what belongs together goes up and down
-together.  Half of them see how points of the lips move, the others the pixels of the mouth.
+together.  Some see how points of the lips move, the others the pixels of the mouth.
 Agreement is the correlation of both over some seconds; it is taken at every shift of the lips.
 `enliven.train.critic` trains them on people whom nothing else here was trained on; ear and eyes
 are theirs alone.
@@ -200,11 +200,13 @@ def see_mouths(mouths: NDArray, known: NDArray[np.bool_]) -> Array:
 @dataclass(frozen=True)
 class Embedding:
     """heard (N, M, K): the sound from SHIFTS frames before the first to as many after the last.
-    seen (T, M, K): the lips.  known (T,): where there was a face."""
+    seen (T, M, K): the lips.  known (T,): where there was a face.  trust (M,): how much each
+    member counts."""
 
     heard: Array
     seen: Array
     known: NDArray[np.bool_]
+    trust: Floats
 
     def curves(self, starts: NDArray[np.intp], length: int) -> Floats:
         """Agreement (W, S) in windows of `length` frames of the lips, at every shift from lips
@@ -215,14 +217,15 @@ class Embedding:
         columns = []
         for late in range(-SHIFTS, SHIFTS + 1):
             heard = self.heard[SHIFTS - late : SHIFTS - late + frames].astype(np.float64)
-            columns.append(_correlations(heard, seen, weight, starts, stops))
+            found = _correlations(heard, seen, weight, starts, stops)
+            columns.append(found @ self.trust / self.trust.sum())
         return np.stack(columns, 1)
 
 
 def _correlations(
     a: Floats, b: Floats, weight: Floats, starts: NDArray[np.intp], stops: NDArray[np.intp]
 ) -> Floats:
-    """Correlation of a and b (T, M, K) in each window, all K numbers pooled, mean of members."""
+    """Correlation (W, M) of a and b (T, M, K) in each window, all K numbers pooled."""
 
     def total(x: Floats) -> Floats:
         summed = np.concatenate([np.zeros((1, *x.shape[1:])), np.cumsum(x, 0)])
@@ -237,7 +240,7 @@ def _correlations(
     spread_b = total((w * b * b).sum(-1)) / safe[..., 0] - (mean_b**2).sum(-1)
     # lips that hardly move agree with nothing
     found = product / np.sqrt(np.maximum(spread_a, 1e-9) * (np.maximum(spread_b, 0) + STILL))
-    return np.where(count >= LEAST, found.mean(1), np.nan)
+    return np.where(count[:, None] >= LEAST, found, np.nan)
 
 
 @dataclass(frozen=True)
@@ -288,7 +291,8 @@ class SyncCritic:
         self._session = onnxruntime.InferenceSession(
             model, settings, providers=["CPUExecutionProvider"]
         )
-        self._members = int(self._session.get_modelmeta().custom_metadata_map["members"])
+        told = self._session.get_modelmeta().custom_metadata_map
+        self._trust = np.array([float(part) for part in told["trust"].split()])
         self.digest = sha256(model).hexdigest()[:12]
 
     @classmethod
@@ -313,10 +317,10 @@ class SyncCritic:
             "mouths": see_mouths(mouths, known)[None],
         }
         heard, seen = (
-            np.ascontiguousarray(side[0].T).reshape(side.shape[-1], self._members, -1)
+            np.ascontiguousarray(side[0].T).reshape(side.shape[-1], len(self._trust), -1)
             for side in self._session.run(["heard", "seen"], given)
         )
-        return Embedding(heard, seen, known)
+        return Embedding(heard, seen, known, self._trust)
 
     def compare(self, stretch: Stretch, *, window: int = WINDOW) -> SyncRows:
         """Agreement in every second of a stretch, from `window` frames around it."""

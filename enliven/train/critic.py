@@ -59,7 +59,7 @@ class Config:
     """members: what each pair of networks sees.  faces: faces drawn from every clip's pixels.
     drop: share of numbers dropped inside."""
 
-    members: tuple[str, ...] = ("lips", "lips", "lips", "mouths")
+    members: tuple[str, ...] = ("lips", "lips", "lips", "mouths", "mouths")
     steps: int = 500
     batch: int = 32
     rate: float = 2e-3
