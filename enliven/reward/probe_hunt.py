@@ -13,6 +13,7 @@ from enliven.reward import corruption as spoil
 from enliven.reward import corruption_look as look
 from enliven.reward.compose import quality
 from enliven.reward.corruption import Footage, HeadPlace
+from enliven.reward.judge import AXES
 from enliven.types import Scorecard
 
 Assess = Callable[[Footage], Scorecard]
@@ -20,6 +21,7 @@ Assess = Callable[[Footage], Scorecard]
 MIXTURES = 16  # random ones, judged on all axes at once
 STEPS = 4  # from the best, for each axis
 MIXED = 3  # edits in a mixture, at most
+HUNT_CLIPS = 1 + MIXTURES + len(AXES) * STEPS
 STEP = 0.3  # of the reach of an edit
 
 

@@ -23,14 +23,14 @@ from enliven.reward.corruption import Footage
 from enliven.reward.judge import AXES, Judge, default_judge, judge_frames
 from enliven.reward.probe_cheats import long_silence, noise, silence
 from enliven.reward.probe_clip import Honest, clip_of, example_clip
-from enliven.reward.probe_hunt import Assess, hunt
+from enliven.reward.probe_hunt import HUNT_CLIPS, Assess, hunt
 from enliven.reward.probe_rows import PROBES, Against, Probe
 from enliven.types import Scorecard
 
 Progress = Callable[[str, int, int], object]
 
 SURE = 2.0  # deviations of the noise by which a composite must fall
-HUNTED = 29  # clips that a hunt judges
+LEAST_HONEST = 0.3  # composite from which there is enough to lose
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,14 @@ def run_probes(
 
     assess: scores footage with the judge and checks at hand, against the clip's photo.
     progress: called as ("probes", clips judged, clips in all).
-    Raises BadOption when the honest clip itself gets nothing from the reward.
+    Raises BadOption when the honest clip itself gets hardly anything from the reward.
     """
     total = 1 + len(harmless(honest)) + sum(
-        HUNTED if probe.hunted else len(probe.cheats) for probe in probes)  # fmt: skip
+        HUNT_CLIPS if probe.hunted else len(probe.cheats) for probe in probes)  # fmt: skip
     bench = _Bench(honest, assess, reward, progress, total)
     start = bench.start()
-    if start.closed or not math.isfinite(start.value):
-        raise BadOption(f"{honest.name} gets nothing from this reward ({_trouble(start)}), so that "
+    if not start.value >= LEAST_HONEST:
+        raise BadOption(f"{honest.name} gets hardly anything from this reward ({_trouble(start)}): "
                         "no cheat could be told from it; give a clip that is fine")  # fmt: skip
     margin = SURE * bench.deviation(start)
     outcomes: list[Outcome] = []
@@ -265,7 +265,9 @@ def _quality(card: Scorecard, name: str) -> float:
 def _trouble(found: Grade) -> str:
     if found.closed:
         return f"gates closed: {', '.join(found.closed)}"
-    return f"{', '.join(found.lost)} could not be measured"
+    if math.isnan(found.value):
+        return f"{', '.join(found.lost)} could not be measured"
+    return f"a composite of {found.value:.2f}"
 
 
 def told(findings: Findings) -> str:
