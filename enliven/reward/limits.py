@@ -1,8 +1,9 @@
 """Where the checks begin to object: measured on real people.
 
-Each limit: what real people keep within, and where a viewer would object.  From 42 clips of 30
-people (tune half: see `docs`), a row a second; the worst of a hundred rows lies at `good` or
-just beyond it, and each fault done on purpose in a size that is plain to see lies beyond `limit`.
+Each limit: what real people keep within, and where a viewer would object.  Set by hand beside
+42 clips of 30 people, a row a second, so that of each clip the worst third of the seconds lies
+within `good` or just beyond, and faults done on purpose in a size that is plain to see lie beyond
+`limit`.  All clips were looked at: how often unknown people fail is not known from them.
 """
 
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ LIMITS: Mapping[str, Limit] = {
     "warped": Limit(4.5, 8.0),
     "likeness": Limit(0.85, 0.65), "distance": Limit(0.021, 0.032), "own": Limit(0.78, 0.6),
     # grey levels a frame, frames, IOD a second
-    "change": Limit(1.6, 0.9), "run": Limit(9.0, 18.0), "lip_speed": Limit(0.2, 0.08),
+    "change": Limit(1.6, 0.9), "run": Limit(9.0, 18.0), "lip_speed": Limit(0.3, 0.15),
     "idle_speed": Limit(0.4, 0.55),
     "dark": Limit(-0.15, -0.3), "bright": Limit(0.12, 0.25),
     "flat": Limit(-0.15, -0.3), "harsh": Limit(0.17, 0.32), "blown": Limit(0.04, 0.10),
@@ -42,8 +43,8 @@ LIMITS: Mapping[str, Limit] = {
     "aside": Limit(0.6, 1.0), "small": Limit(-0.06, -0.18), "large": Limit(0.06, 0.18),
     "blinks_few": Limit(4.0, 2.0),
     # IOD
-    "mouth_small": Limit(0.05, 0.025), "mouth_large": Limit(0.30, 0.42),
-    "alone": Limit(0.92, 0.965), "loud": Limit(0.76, 0.88), "beat": Limit(0.76, 0.88),
+    "mouth_small": Limit(0.07, 0.042), "mouth_large": Limit(0.30, 0.42),
+    "alone": Limit(0.92, 0.965), "loud": Limit(0.78, 0.9), "beat": Limit(0.76, 0.88),
     "stutters": Limit(0.22, 0.36),
     # correlation over 3 s by the sync critic, frames; 3 frames are what viewers begin to reject
     # (ITU-R BT.1359: 90 ms early sound, 185 ms late)

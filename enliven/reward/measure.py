@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from enliven.metrics.critic import SyncRows
+from enliven.metrics.critic import SHIFTS, SyncRows
 from enliven.metrics.watch import Stretch
 from enliven.reward.look import beside, look
 from enliven.reward.move import curves, move
@@ -68,4 +68,6 @@ def _agreeing(agreement: SyncRows, at: float) -> Row:
     i = int(np.searchsorted(agreement.seconds, at, side="right")) - 1
     best = float(agreement.best[i])
     late = float(agreement.late[i]) if best > AGREES else float("nan")
-    return {"agreement": float(agreement.here[i]), "late": late, "best": best}
+    # a frame either way is how well clips of real people are cut
+    here = float(agreement.curves[i, SHIFTS - 1 : SHIFTS + 2].max())
+    return {"agreement": here, "late": late, "best": best}
