@@ -385,7 +385,7 @@ def test_an_axis_left_out_leaves_its_weight_to_the_others() -> None:
     weights = {term.score: term.weight for term in left.terms}
     assert weights["lip_sync"] == 0
     assert sum(weights.values()) == pytest.approx(1)
-    assert weights["sync"] / weights["texture"] == pytest.approx(0.2 / 0.15)
+    assert weights["sync"] / weights["texture"] == pytest.approx(0.15 / 0.1)
     assert left.gates == FLOWPORTRAIT.gates
     assert without(FLOWPORTRAIT) == FLOWPORTRAIT
     with pytest.raises(BadOption, match="nothing is left"):
@@ -406,10 +406,11 @@ def test_presets_weigh_one_in_all(reward: Reward) -> None:
 
 def test_only_the_whole_reward_catches_a_frozen_face() -> None:
     names = {term.score for term in FLOWPORTRAIT.terms}
-    living = card(**dict.fromkeys(names, 0.6), face=1.0, stillness=1.0, identity=1.0)
-    frozen = card(**{**dict.fromkeys(names, 0.6), "lip_sync": 0.9, "jitter": 1.0},
-                  face=1.0, stillness=0.0, identity=1.0)  # fmt: skip
-    poor = card(**dict.fromkeys(names, 0.3), face=1.0, stillness=1.0, identity=1.0)
+    checks = {"face": 1.0, "stillness": 1.0, "identity": 1.0}
+    living = card(**(dict.fromkeys(names, 0.6) | checks))
+    better = {"lip_sync": 0.9, "jitter": 1.0, "stillness": 0.0}
+    frozen = card(**(dict.fromkeys(names, 0.6) | checks | better))
+    poor = card(**(dict.fromkeys(names, 0.3) | checks | {"silence": 0.6}))
     for reward, best in ((FLOWPORTRAIT, 0), (LIP_ONLY, 2), (JUDGE_ONLY, 2)):
         made = advantages(reward, measured(reward, [living, poor, frozen], [1, 1, 1])).values
         assert made.argmax() == best

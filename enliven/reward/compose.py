@@ -35,7 +35,7 @@ LEAST_WEIGHT = 0.5  # of the terms must be measured for a composite
 # agreement, 0.06 of sharpness, 0.0002 IOD of trembling) makes where the score falls steepest.
 NOISE: Mapping[str, float] = {
     "lip_sync": 0.03, "expressiveness": 0.005, "motion": 0.005,
-    "sync": 0.03, "texture": 0.05, "jitter": 0.04,
+    "sync": 0.03, "texture": 0.05, "jitter": 0.04, "identity": 0.04, "silence": 0.03,
 }  # fmt: skip
 
 
@@ -101,9 +101,12 @@ FLOWPORTRAIT = Reward(
         Term("lip_sync", 0.5 / 3, NOISE["lip_sync"]),
         Term("expressiveness", 0.5 / 3, NOISE["expressiveness"]),
         Term("motion", 0.5 / 3, NOISE["motion"]),
-        Term("sync", 0.2, NOISE["sync"]),
-        Term("texture", 0.15, NOISE["texture"]),
-        Term("jitter", 0.15, NOISE["jitter"]),
+        Term("sync", 0.15, NOISE["sync"]),
+        Term("texture", 0.1, NOISE["texture"]),
+        Term("jitter", 0.1, NOISE["jitter"]),
+        # gates as well; as terms, so that what is lost above a gate costs something, too
+        Term("identity", 0.1, NOISE["identity"]),
+        Term("silence", 0.05, NOISE["silence"]),
     ),
     gates=(
         *(Gate(name) for name in ("face", "stillness", "identity")),
