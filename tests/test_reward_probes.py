@@ -15,10 +15,19 @@ from enliven.reward.probe_cheats import averaged, covered, other_rate, resized, 
 from enliven.reward.probe_clip import Honest
 from enliven.reward.probe_hunt import EDITS, hunt, mixed
 from enliven.reward.probe_rows import PROBES, Cheat, Probe
-from enliven.reward.probes import grade, outcome, probe_judge, recorded, run_probes, told
+from enliven.reward.probes import (
+    LEAST_NOISE,
+    grade,
+    outcome,
+    probe_judge,
+    recorded,
+    run_probes,
+    told,
+)
 from enliven.types import Score, Scorecard
 
-REWARD = Reward((Term("look", 3.0, 0.0), Term("life", 1.0, 0.0)), (Gate("face"),))
+LOOK = Term("look", 3.0, 0.0)
+REWARD = Reward((LOOK, Term("life", 1.0, 0.0)), (Gate("face"),))
 FALLS = Probe("a kind", "something rises", ("look",))
 STAYS = Probe("a kind", "something rises", ("look",), wanted="not rise")
 
@@ -175,11 +184,14 @@ def test_the_same_seed_finds_the_same() -> None:
 def test_noise_is_what_harmless_copies_differ_by() -> None:
     rows = [Probe("one", "-", ("look",), (Cheat("it", lambda honest: honest.footage),))]
     constant = run_probes(clip(), lambda _: FINE, REWARD, probes=rows)
-    assert constant.noise == 0
+    assert constant.noise == LEAST_NOISE
     assert not constant.passed  # what changes nothing was not caught
-    noisy = Reward((Term("look", 1.0, 0.03),))
-    assert run_probes(clip(), lambda _: FINE, noisy, probes=rows).noise == pytest.approx(0.03)
-    assert run_probes(clip(), eye, REWARD, probes=rows).noise > 0
+    values = iter([0.8, 0.9, 0.7, 0.9, 0.7, 0.8])  # the clip, and five copies
+    noisy = run_probes(
+        clip(), lambda _: card(look=next(values, 0.75)), Reward((LOOK,)), probes=rows
+    )
+    assert noisy.noise == pytest.approx(math.sqrt(4 * 0.01 / 5))
+    assert not noisy.passed
 
 
 @pytest.mark.parametrize("start", [card(look=0.5, life=0.5, face=0.1), card(life=0.5, face=1.0)])

@@ -30,6 +30,7 @@ from enliven.types import Scorecard
 Progress = Callable[[str, int, int], object]
 
 SURE = 2.0  # deviations of the noise by which a composite must fall
+LEAST_NOISE = 0.005  # of a composite; five copies cannot show that there is less
 LEAST_HONEST = 0.3  # composite from which there is enough to lose
 
 
@@ -216,15 +217,10 @@ class _Bench:
         return grade(self._reward, card)
 
     def deviation(self, start: Grade) -> float:
-        """Of the composite among harmless copies, about the clip's own; never below what the
-        reward itself says of its terms."""
+        """Of the composite among harmless copies, about the clip's own."""
         values = [grade(self._reward, self.assess(make())).value for make in harmless(self._honest)]
         known = [value - start.value for value in values if math.isfinite(value)]
-        whole = sum(term.weight for term in self._reward.terms)
-        said = math.sqrt(
-            sum((term.weight * term.noise / whole) ** 2 for term in self._reward.terms)
-        )
-        return max(said, float(np.sqrt(np.mean(np.square(known)))) if known else 0.0)
+        return max(LEAST_NOISE, float(np.sqrt(np.mean(np.square(known)))) if known else 0.0)
 
     def baseline(self, against: Against) -> Scorecard | None:
         if against not in self._known:
