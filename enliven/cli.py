@@ -25,6 +25,7 @@ from typer.core import TyperCommand
 from enliven import __version__
 from enliven.cli_data import app as data_app
 from enliven.cli_judge import evaluate, judge
+from enliven.cli_prefer import app as prefer_app
 from enliven.cli_train import train
 from enliven.console import Debug, Json, Quiet, running
 from enliven.errors import BadOption
@@ -38,6 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data_app, name="data")
+app.add_typer(prefer_app, name="prefer")
 
 DIFFERENT = 5
 ORDER = "enliven.order"

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "enliven"
 ROWS = (
     ("__init__", "__main__"),
     ("cli",),
-    ("cli_data", "cli_judge", "cli_train"),
+    ("cli_data", "cli_judge", "cli_prefer", "cli_train"),
     ("recipes",),
     ("train",),
     ("doctor", "replay"),

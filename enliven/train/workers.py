@@ -84,13 +84,14 @@ def score_one(scoring: Scoring, task: Task) -> Scored:
     def again() -> Video:
         return Video(iter(frames), video.fps, video.audio, video.sample_rate)
 
-    scores = dict(scoring.score(again(), task.given).scores)
+    card = scoring.score(again(), task.given)
+    scores = dict(card.scores)
     scored = time.perf_counter()
     seconds = {"decode": decoded - started, "score": scored - decoded}
     if task.evaluating and scoring.held_out is not None:
         scores |= scoring.held_out(again(), task.given).scores
         seconds["held out"] = time.perf_counter() - scored
-    return Scored(Scorecard(scores), "", seconds, picture_statistics(frames),
+    return Scored(Scorecard(scores, card.judge), "", seconds, picture_statistics(frames),
                   strip_of(frames) if task.evaluating else None)  # fmt: skip
 
 

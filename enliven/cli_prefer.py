@@ -1,0 +1,116 @@
+"""`enliven prefer ...`: pairs of better and worse videos to learn from.  Exit codes as in
+`enliven.cli`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from enliven.console import Debug, Json, Quiet, running
+from enliven.errors import BadOption
+
+app = typer.Typer(help="Which of two videos is better: pairs to learn from.",
+                  no_args_is_help=True, pretty_exceptions_enable=False)  # fmt: skip
+
+Pairs = Annotated[Path, typer.Argument(metavar="PAIRS", help="pairs.jsonl of `prefer make`.")]
+
+
+@app.command()
+def make(
+    photos: Annotated[Path, typer.Option(metavar="FOLDER", help="Photos of people to animate.")],
+    sounds: Annotated[Path, typer.Option(metavar="FOLDER", help="Recordings of people to speak.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER",
+        help="For candidates and pairs; a run that was stopped there is continued.")],
+    count: Annotated[int, typer.Option(metavar="K", min=2, max=64,
+        help="Candidates of each input.")] = 5,
+    inputs: Annotated[int, typer.Option(metavar="N", min=1, help="Inputs at most.")] = 16,
+    seconds: Annotated[int, typer.Option(metavar="N", min=1, max=10, help="Of each.")] = 3,
+    models: Annotated[list[Path] | None, typer.Option(metavar="FOLDER",
+        help="A further generator, may be repeated; the one that ships always takes part.")] = None,
+    margin: Annotated[float, typer.Option(metavar="X", min=0.0,
+        help="Least difference of a pair, on the scale 1 to 5.")] = 0.15,
+    workers: Annotated[int, typer.Option(metavar="N", min=0,
+        help="Processes that draw and score videos.")] = 2,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of all that is drawn.")] = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
+    """Make videos of photos and voices, judge them, and pair the best with the worst:
+    enliven prefer make --photos photos --sounds voices --out prefs
+    """
+    with running(as_json, quiet, debug, when_stopped="run again to continue") as log:
+        from enliven.reward.preferences import Selection
+        from enliven.train.performer_video import Gathering
+        from enliven.train.prefer_make import Making, make_preferences
+
+        making = Making(count, Gathering(seconds=seconds, inputs=inputs),
+                        selection=Selection(margin), seed=seed)  # fmt: skip
+        log.result(make_preferences(photos, sounds, out, making, models=models or (),
+                                    workers=workers, progress=log.progress))  # fmt: skip
+
+
+@app.command()
+def export(pairs: Pairs, as_json: Json = False, quiet: Quiet = False, debug: Debug = False
+           ) -> None:  # fmt: skip
+    """Print pairs as other trainers read them, a line each with prompt, chosen and rejected:
+    enliven prefer export prefs/pairs.jsonl > chosen-rejected.jsonl
+    """
+    with running(as_json, quiet, debug):
+        from enliven.reward.preferences import exported, read_preferences
+
+        for row in exported(read_preferences(pairs)):
+            print(json.dumps(row, sort_keys=True))
+
+
+@app.command()
+def votes(
+    pairs: Pairs,
+    key: Annotated[Path, typer.Argument(metavar="KEY",
+        help="PAGE.key.json of benchmarks/blind.py.")],
+    choices: Annotated[list[Path], typer.Argument(metavar="CHOICES ...",
+        help="choices.json that people saved on the page.")],
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
+    """Add what people chose to the pairs.
+
+    The page: python benchmarks/blind.py build page.html --one prefs/blind/one --two prefs/blind/two
+    """
+    with running(as_json, quiet, debug) as log:
+        from enliven.reward.preferences import read_preferences, voted, write_preferences
+
+        stored = read_preferences(pairs)
+        shown = {f"{p.chosen.input}.png": (p.chosen, p.rejected)
+                 for p in stored if p.source == "judge"}  # fmt: skip
+        page = _read(key)
+        unknown = sorted({str(one.get("name")) for one in page.values()} - set(shown))
+        if unknown:
+            raise BadOption(f"{key} shows {unknown[0]}, which is no pair of {pairs}; give the key "
+                            "of a page made of its folder `blind`")  # fmt: skip
+        said = {pair.judge for pair in stored}
+        made = []
+        for path in choices:
+            who = f"people: {path.stem}"
+            if who in said:
+                raise BadOption(f"{pairs} has the votes of {path.name} already; rename the file if "
+                                "they are those of somebody else")  # fmt: skip
+            said.add(who)
+            made += voted(shown, page, _read(path), who)
+        log.note(f"{len(made)} votes added")
+        log.result(write_preferences(pairs, made, add=True))
+
+
+def _read(path: Path) -> dict:
+    """A JSON object.  Raises BadOption."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        if isinstance(content, dict):
+            return content
+        why = "it is no JSON object"
+    except (OSError, ValueError) as error:
+        why = str(error)
+    raise BadOption(f"{path} cannot be used ({why}); give the files of one page of "
+                    "benchmarks/blind.py")  # fmt: skip
