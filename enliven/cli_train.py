@@ -13,8 +13,8 @@ from enliven.errors import BadOption
 
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE",
-        help="recipes.speech, recipes.grpo, recipes.sft, or a Python file with a function "
-        "`recipe`.")],
+        help="recipes.speech, recipes.grpo, recipes.sft, recipes.dpo, or a Python file "
+        "with a function `recipe`.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="RUN",
         help="Folder of the run; one that was stopped there is continued.")],
     clips: Annotated[Path | None, typer.Option("--clips", metavar="CLIPS",
@@ -25,14 +25,16 @@ def train(
         help="grpo, sft: photos of people to animate.")] = None,
     sounds: Annotated[Path | None, typer.Option(metavar="FOLDER",
         help="grpo, sft: recordings of people to speak.")] = None,
+    pairs: Annotated[Path | None, typer.Option(metavar="FILE",
+        help="dpo: pairs.jsonl, made by enliven prefer make.")] = None,
     models: Annotated[Path | None, typer.Option(metavar="FOLDER",
-        help="grpo, sft: the generator to begin with; by default the one that ships.")] = None,
+        help="grpo, sft, dpo: the generator to begin with; by default the one that ships.")] = None,
     workers: Annotated[int, typer.Option(metavar="N", min=0,
         help="grpo, sft: processes that draw and score videos.")] = 2,
     device: Annotated[str, typer.Option(help="Of torch: cpu, cuda ...")] = "cpu",
     threads: Annotated[int, typer.Option(metavar="N", help="Of the CPU.")] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run",
-        help="grpo, sft: try one sample, say how long a run takes, write nothing.")] = False,
+        help="grpo, sft, dpo: try one sample, say how long a run takes, write nothing.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -43,7 +45,8 @@ def train(
     enliven train recipes.grpo --photos photos --sounds voices --out run
     """
     given = {
-        "clips": clips, "voices": voices, "photos": photos, "sounds": sounds, "models": models,
+        "clips": clips, "voices": voices, "photos": photos, "sounds": sounds, "pairs": pairs,
+        "models": models,
         "workers": workers, "device": device, "threads": threads,
     }  # fmt: skip
     with running(as_json, quiet, debug, when_stopped="run again to continue") as log:
@@ -70,8 +73,8 @@ def taken(function: Any, given: dict[str, Any], recipe: str) -> dict[str, Any]:
     needed = [name for name, one in parameters.items() if one.default is one.empty]
     missing = [name for name in needed if name in given and given[name] is None]
     if missing:
-        raise BadOption(f"{recipe} needs --{' and --'.join(missing)}; give a folder for each")
-    unknown = [name for name in ("clips", "voices", "photos", "sounds", "models")
+        raise BadOption(f"{recipe} needs --{' and --'.join(missing)}; give each of them")
+    unknown = [name for name in ("clips", "voices", "photos", "sounds", "pairs", "models")
                if given[name] is not None and name not in parameters]  # fmt: skip
     if unknown:
         raise BadOption(f"{recipe} does not use --{' and --'.join(unknown)}; leave it out")

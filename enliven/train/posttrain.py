@@ -58,7 +58,7 @@ class PostTraining:
             improve(policy, self.config, out, workers=workers, timeout=timeout, progress=progress)
             if place()[0] == 0:
                 settings = {"config": repr(self), "own_lips": str(self.own_lips)}
-                export_performer(policy, out / "models", _articulation(models), settings)
+                export_performer(policy, out / "models", articulation_of(models), settings)
         finally:
             leave()
         return out / "models"
@@ -106,15 +106,16 @@ class PostTraining:
             "seconds_to_decode_a_sample": round(scored["decode"], 2),
             "seconds_to_score_a_sample": round(scored["score"], 2),
             "workers": workers, "hours": round(hours, 2),
-            "memory_mb": round((1 + workers) * _memory_mb()),
+            "memory_mb": round((1 + workers) * memory_mb()),
         }  # fmt: skip
 
 
-def _memory_mb() -> float:
+def memory_mb() -> float:
     """Most memory this process had; a worker, without torch, needs less."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE
 
 
-def _articulation(models: Path | None) -> bytes:
+def articulation_of(models: Path | None) -> bytes:
+    """The network that comes with the performer; it is not post-trained."""
     folder = models or files("enliven.models")
     return folder.joinpath("articulation.onnx").read_bytes()

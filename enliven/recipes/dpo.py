@@ -1,0 +1,21 @@
+"""Post-train the motion generator on pairs of better and worse performances, with Flow-DPO.
+
+Copy this file, change what you like and give its path: enliven train my_dpo.py ...
+"""
+
+from enliven.train.adapter import Adapting
+from enliven.train.dpo import Dpo, Preferring
+from enliven.train.learner import Learning
+from enliven.train.performer_pairs import FromPairs
+
+
+def recipe() -> FromPairs:
+    return FromPairs(
+        Preferring(
+            method=Dpo(beta=500.0, anchor=0.0, draws=4),
+            learning=Learning(rate=1e-5, average=0.99),
+            adapting=Adapting(rank=16, alpha=32.0),
+            pairs=8,
+            reuse=4,
+        )
+    )

@@ -1,0 +1,148 @@
+"""Post-train the motion generator on stored pairs: a file of `enliven prefer make` in, models out.
+
+The same `dpo.prefer` would train any other `Policy`; this puts together the one that ships.
+"""
+
+import json
+import logging
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from enliven.errors import BadOption
+from enliven.motion.latent import LATENT
+from enliven.motion.performer import FRAMES, OWN_LIPS
+from enliven.reward.preferences import Candidate, Preference, read_preferences
+from enliven.train.dpo import Pair, Preferring, prefer
+from enliven.train.learner import Learner
+from enliven.train.performer_policy import PerformerPolicy, export_performer, load_performer
+from enliven.train.performer_video import Showing, Speaking, judged
+from enliven.train.posttrain import articulation_of, memory_mb
+from enliven.train.rollout import Place
+from enliven.train.workers import Scoring
+
+log = logging.getLogger("enliven")
+
+LONGEST = 60  # seconds of a clip
+
+
+@dataclass(frozen=True)
+class FromPairs:
+    """Everything that decides what comes out, besides pairs and the first weights.
+
+    own_lips: stated in the models; see `posttrain.PostTraining`.
+    """
+
+    config: Preferring = field(default_factory=Preferring)
+    own_lips: float = OWN_LIPS
+
+    def run(self, pairs: Path, out: Path, *, models: Path | None = None, device: str = "cpu",
+            threads: int = 1) -> Path:  # fmt: skip
+        """Train; returns the folder of the models, those of the mean weights.
+
+        pairs: as `prefer make` writes them.  out: of the run, continued if there is one; what
+        every update saw is in updates.jsonl.  models: folder of the generator to begin with,
+        None for the one that ships.
+        Raises BadOption with the line of a pair that cannot be used, OutputError, TrainingStopped.
+        """
+        torch.set_num_threads(threads)
+        stored = load_pairs(pairs, models)
+        policy = policy_of(stored, models, device)
+        done = prefer(policy, stored, self.config, out)
+        if done.why:
+            log.warning("stopped after %d updates: %s", done.updates, done.why)
+        lines = "".join(json.dumps(record) + "\n" for record in done.records)
+        (out / "updates.jsonl").write_text(lines, "utf-8")
+        settings = {"config": repr(self), "own_lips": str(self.own_lips)}
+        return export_performer(policy, out / "models", articulation_of(models), settings)
+
+    def plan(self, pairs: Path, out: Path, *, models: Path | None = None, device: str = "cpu",
+             threads: int = 1) -> dict[str, Any]:  # fmt: skip
+        """What a run would do, and how long: one pair is learned from, for real.
+
+        Nothing is written.
+        """
+        torch.set_num_threads(threads)
+        stored = load_pairs(pairs, models)
+        policy = policy_of(stored, models, device)
+        config = self.config
+        learner = Learner(policy.module, config.learning, config.adapting, config.seed)
+        learner.start()
+        policy.part(stored[0].given, ())  # the voice is heard once
+        began = time.perf_counter()
+        config.method.learn(policy, learner, stored[0], Place(config.seed, 0, 0), 1.0)
+        seconds = time.perf_counter() - began
+        updates = math.ceil(len(stored) * config.reuse / config.pairs)
+        return {
+            "pairs": len(stored), "updates": updates, "pairs_an_update": config.pairs,
+            "parameters": sum(value.numel() for value in policy.module.parameters()),
+            "adapter_rank": config.adapting.rank, "seconds_a_pair": round(seconds, 2),
+            "hours": round(updates * config.pairs * seconds / 3600, 3),
+            "memory_mb": round(memory_mb()),
+        }  # fmt: skip
+
+
+def policy_of(pairs: list[Pair], models: Path | None, device: str = "cpu") -> PerformerPolicy:
+    """The generator, with the inputs of the pairs."""
+    inputs = list(dict.fromkeys(pair.given for pair in pairs))
+    return PerformerPolicy(load_performer(models), inputs, inputs[:1],
+                           Scoring(Showing(), judged), device)  # fmt: skip
+
+
+def load_pairs(path: Path, models: Path | None = None) -> list[Pair]:
+    """What was drawn for the pairs of a file, to be learned by the generator of `models`.
+
+    Raises BadMedia without the file, BadOption with the line that cannot be used.
+    """
+    stored = read_preferences(path)
+    lines = [number for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+             if line.strip()]  # fmt: skip
+    if not stored:
+        raise BadOption(f"{path} holds no pairs; make some with enliven prefer make")
+    return [_pair(path, number, each, models) for number, each in zip(lines, stored, strict=True)]
+
+
+def _pair(path: Path, line: int, stored: Preference, models: Path | None) -> Pair:
+    again = "bring the media folder back, or make the preferences again"
+    try:
+        given = _given(path.parent, stored.chosen.made, models)
+        if given != _given(path.parent, stored.rejected.made, models):
+            raise ValueError("the two are of different inputs")
+        rows = [
+            _parts(path.parent, each, given.seconds) for each in (stored.chosen, stored.rejected)
+        ]
+    except KeyError as error:
+        raise BadOption(f"{path}, line {line}: what it was made of does not state {error}; "
+                        "make the file with enliven prefer make") from None  # fmt: skip
+    except (OSError, ValueError, TypeError) as error:
+        raise BadOption(f"{path}, line {line}: {error}; {again}") from None
+    return Pair(given, tuple(torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True)))
+
+
+def _given(folder: Path, made: Mapping[str, Any], models: Path | None) -> Speaking:
+    seconds, sound = int(made["seconds"]), folder / made["sound"]
+    if not 1 <= seconds <= LONGEST:
+        raise ValueError(f"a clip of {seconds} s is not from 1 to {LONGEST} s long")
+    if not sound.is_file():
+        raise ValueError(f"{made['sound']} is missing")
+    return Speaking(Path(made["photo"]), sound.resolve(), 0.0, seconds, models=models)
+
+
+def _parts(folder: Path, one: Candidate, seconds: int) -> np.ndarray:
+    """(seconds, FRAMES, D) float32."""
+    try:
+        with np.load(folder / one.motion) as kept:
+            parts = np.asarray(kept["parts"], np.float32)
+    except Exception as error:
+        raise ValueError(f"{one.motion} cannot be read ({error})") from error
+    shape = (seconds, FRAMES, len(LATENT))
+    if parts.shape != shape or not np.isfinite(parts).all():
+        raise ValueError(f"{one.motion} holds no motion of this generator: shape {parts.shape} "
+                         f"for {shape}, or numbers that are not finite")  # fmt: skip
+    return parts
