@@ -28,8 +28,8 @@ def make(
     seconds: Annotated[int, typer.Option(metavar="N", min=1, max=10, help="Of each.")] = 3,
     models: Annotated[list[Path] | None, typer.Option(metavar="FOLDER",
         help="A further generator, may be repeated; the one that ships always takes part.")] = None,
-    margin: Annotated[float, typer.Option(metavar="X", min=0.0,
-        help="Least difference of a pair, on the scale 1 to 5.")] = 0.15,
+    margin: Annotated[float | None, typer.Option(metavar="X", min=0.0,
+        help="Least difference of a pair, on the scale 1 to 5; 0.05 by default.")] = None,
     workers: Annotated[int, typer.Option(metavar="N", min=0,
         help="Processes that draw and score videos.")] = 2,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of all that is drawn.")] = 0,
@@ -43,10 +43,11 @@ def make(
     with running(as_json, quiet, debug, when_stopped="run again to continue") as log:
         from enliven.reward.preferences import Selection
         from enliven.train.performer_video import Gathering
-        from enliven.train.prefer_make import Making, make_preferences
+        from enliven.train.prefer_make import MARGIN, Making, make_preferences
 
-        making = Making(count, Gathering(seconds=seconds, inputs=inputs),
-                        selection=Selection(margin), seed=seed)  # fmt: skip
+        selection = Selection(MARGIN if margin is None else margin)
+        making = Making(count, Gathering(seconds=seconds, inputs=inputs), selection=selection,
+                        seed=seed)  # fmt: skip
         log.result(make_preferences(photos, sounds, out, making, models=models or (),
                                     workers=workers, progress=log.progress))  # fmt: skip
 
