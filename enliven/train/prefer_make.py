@@ -275,9 +275,11 @@ def _paired(out: Path, rows: Sequence[Mapping[str, Any]], selection: Selection) 
     made = select([_candidate(row) for row in rows if row["input"] not in paired],
                   ", ".join(names), selection)  # fmt: skip
     if not before and not made:
+        known = sum(np.isfinite(_candidate(row).reward) for row in rows)
         raise BadOption(
-            f"no two of {len(rows)} candidates differ by {selection.margin:g} and move about as "
-            f"much; they are kept in {out}: run again with a smaller --margin"
+            f"{known} of {len(rows)} candidates could be judged on both axes, and no two of one "
+            f"input differ by more than {selection.margin:g} and move about as much; all are kept "
+            f"in {out}: run again with a smaller --margin, or elsewhere with more --seconds"
         )
     for side in ("one", "two"):
         (out / "blind" / side).mkdir(parents=True, exist_ok=True)
