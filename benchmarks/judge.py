@@ -19,17 +19,39 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+from judge_clips import LATE, names
 from judge_cost import cost_table
-from judge_ladders import ladders_table
+from judge_ladders import detection, ladder_rows, report
 from judge_probes import probes_table
 from judge_sync import sync_table
 from judge_systems import agreement_table, systems_table
 
-Table = Callable[[Path, Path | None], None]
+from enliven.reward.judge import default_judge
+
+Table = Callable[[Path, Path | None], object]
+
+LADDER_SECONDS = 3.0  # of each clip
+NOTICED = (("sound late", "lip_sync"), ("sound early", "lip_sync"), ("jitter", "motion"),
+           ("flicker", "motion"), ("damped face", "expressiveness"))  # fmt: skip
+
+
+def ladders_table(data: Path, cache: Path | None) -> None:
+    """Of clips whose sound is in time as they are."""
+    videos = [path for path in names(data) if not path.name.startswith(tuple(LATE))]
+    rows = ladder_rows(default_judge(), videos, finer=True, seconds=LADDER_SECONDS,
+                       cache=cache / "ladders" if cache else None)  # fmt: skip
+    print(f"{len(videos)} people never met, {LADDER_SECONDS:g} s each")
+    print(report(rows))
+    print("share of people whose copy is marked below the original, by amount")
+    for name, axis in NOTICED:
+        found = detection(rows, name, axis)
+        print(f"{name:12s} " + "  ".join(f"{step:g}: {share:.2f}" for step, share in found.items()))
+
 
 TABLES: dict[str, Table] = {
     "sync": sync_table, "ladders": ladders_table, "systems": systems_table,
-    "agreement": agreement_table, "probes": probes_table, "cost": cost_table,
+    "agreement": agreement_table, "probes": lambda data, cache: probes_table(),
+    "cost": cost_table,
 }  # fmt: skip
 
 
