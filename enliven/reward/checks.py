@@ -150,7 +150,7 @@ def _silence(table: Table) -> Score:
 def _blinks(table: Table) -> Score:
     seen = float((table["face"] * table["seconds"]).sum())
     if seen < LEAST_BLINK_SECONDS:
-        return unknown(f"a face is seen for {seen:.0f} s, {LEAST_BLINK_SECONDS:.0f} are needed to "
+        return unknown(f"a face is seen for {seen:.1f} s, {LEAST_BLINK_SECONDS:.0f} are needed to "
                        "tell how often it blinks")  # fmt: skip
     count = float(np.nansum(table["blinks"]))
     rate = 60 * count / seen

@@ -14,7 +14,7 @@ BEST_QUARTER = 0.75  # quantile over the seconds at which a video shows its fine
 
 
 def texture(table: Table, photo: bool) -> Score:
-    beside = "the photo" if photo else "the begin"
+    beside = "the photo" if photo else "the video's beginning"
     measures = [
         Measure("sharpness", ("soft", "sharp"),
                 f"the skin is {{:.2f}} times as sharp as {beside}", ratio=True),
@@ -41,7 +41,7 @@ def texture(table: Table, photo: bool) -> Score:
 
 
 def identity(table: Table, photo: bool) -> Score:
-    who = "the photo" if photo else "the begin"
+    who = "the photo" if photo else "the video's beginning"
     return graded(
         table,
         [
@@ -101,7 +101,7 @@ def background(table: Table, photo: bool) -> Score:
                if photo else "nothing is seen beside the person")  # fmt: skip
     changed = grade(table["changed"], BEHIND_PHOTO if photo else BEHIND_OWN)
     strange = grade(table["strange"], STRANGE_PHOTO) if photo else np.full_like(changed, np.nan)
-    what = "the photo" if photo else "the begin"
+    what = "the photo" if photo else "the video's beginning"
     return combined(
         table,
         [
@@ -115,7 +115,7 @@ def background(table: Table, photo: bool) -> Score:
 
 
 def layout(table: Table, photo: bool) -> Score:
-    what = "the photo" if photo else "the begin"
+    what = "the photo" if photo else "the video's beginning"
     return graded(
         table,
         [
