@@ -441,8 +441,7 @@ def test_scorecards_that_lack_answers_are_asked_again(
         return Scorecard(axis_scores(judge(clip(0))), judge.name)
 
     monkeypatch.setattr(evaluate, "judge", card)
-    monkeypatch.setattr(evaluate, "probe", lambda path: SimpleNamespace(seconds=4.0))
-    monkeypatch.setattr(evaluate, "Recorder", lambda seconds: SimpleNamespace(
+    monkeypatch.setattr(evaluate, "Recorder", lambda: SimpleNamespace(
         add=None, record=lambda: None))  # fmt: skip
     kept: list[bool] = []
     monkeypatch.setattr(evaluate, "put", lambda *_: kept.append(True))
