@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Self, final
+from typing import final
 
 import numpy as np
 import onnxruntime
@@ -295,13 +295,14 @@ class SyncCritic:
         self._trust = np.array([float(part) for part in told["trust"].split()])
         self.digest = sha256(model).hexdigest()[:12]
 
-    @classmethod
-    def load(cls) -> Self:
+    @staticmethod
+    @cache  # every sample of post-training is judged, and checked, by the same one
+    def load() -> "SyncCritic":
         """The critic that ships with the package.  Raises ModelUnavailable."""
         file = files("enliven.models").joinpath("critic.onnx")
         if not file.is_file():
             raise ModelUnavailable("enliven/models/critic.onnx is missing; install enliven again")
-        return cls(file.read_bytes())
+        return SyncCritic(file.read_bytes())
 
     def embed(self, samples: NDArray, measures: Array, mouths: NDArray) -> Embedding:
         """What the networks make of a sound (CONTEXT + 640 T + CONTEXT,) at 16 kHz, measures of
