@@ -1,47 +1,46 @@
-"""Which of two looks better?  Pairs of pictures in hidden random order, judged by eye.
+"""Which of two is better?  Pairs of videos or pictures in hidden random order, judged by people.
 
+    python benchmarks/blind.py videos PAGE.html --one DIR --two DIR
+    python benchmarks/blind.py videos PAGE.html --pairs prefs/pairs.jsonl
     python benchmarks/blind.py build PAGE.html --one DIR --two DIR [--real DIR] [--sheets DIR]
-    python benchmarks/blind.py tally PAGE.key.json CHOICES.json [...]
+    python benchmarks/blind.py count PAGE.key.json CHOICES.json [...]
 
-`build` pairs pictures of the same name (`reenactment.py --crops` makes them), shows the real
-picture above each pair where there is one, and writes one self-contained page; its button saves
-the choices.  Which side was which stands only in PAGE.key.json.  --sheets writes the pairs as
-numbered PNG pictures too, for viewers without a browser; their choices are a JSON object from
-pair number to "left", "right" or "same".
+`videos` pairs mp4 files of the same name in two folders, or those of a file of `enliven prefer`;
+it asks about lips, liveliness, looks and the whole.  `build` pairs pictures of the same name
+(`reenactment.py --crops` makes them) and shows the real picture above each pair if there is one.
+Either writes one self-contained page; its button saves the choices.  Which side was which stands
+only in PAGE.key.json.  --sheets writes the pairs of pictures as numbered PNG files too, for viewers
+without a browser; their choices are a JSON object from pair number to "left", "right" or "same".
 
-`tally` prints how often each was preferred, with the 95% interval of Wilson (1927); ties are
-counted apart.
+`count` prints how often each was preferred, with the 95% interval of Wilson (1927) and the exact
+sign test; ties are counted apart.
 """
 
 import argparse
 import base64
+import hashlib
 import json
 from pathlib import Path
 
 import cv2
 import numpy as np
+from blind_count import CHOICES, count
+from blind_videos import Look, write_page
 from numpy.typing import NDArray
 
-CHOICES = ("left", "right", "same")
+from enliven.errors import EnlivenError
+from enliven.reward.preferences import read_preferences, shown
+
 PAGE = """<!doctype html><meta charset="utf-8"><title>Which looks more real?</title>
 <style>body{{font:16px sans-serif;background:#222;color:#eee;text-align:center}}
 img{{width:min(44vw,512px);margin:4px}}section{{margin:3em 0}}label{{margin:0 2em}}
 </style><h1>Which looks more like a real person?</h1>
 <p>{question}</p>{pairs}<p><button onclick="save()">Save my choices</button></p>
-<script>function save(){{const c={{}};document.querySelectorAll("input:checked").forEach(
-i=>c[i.name]=i.value);const a=document.createElement("a");a.download="choices.json";
+<script>function save(){{const c={{page:"{page}"}};
+document.querySelectorAll("input:checked").forEach(i=>c[i.name]=i.value);
+const a=document.createElement("a");a.download="choices.json";
 a.href=URL.createObjectURL(new Blob([JSON.stringify(c,null,1)]));a.click()}}</script>
 """
-
-
-def wilson(won: int, of: int, z: float = 1.96) -> tuple[float, float]:
-    """95% interval of a share (Wilson 1927)."""
-    if of == 0:
-        return 0.0, 1.0
-    share, spread = won / of, z * z / of
-    middle = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * float(np.sqrt(share * (1 - share) / of + spread / (4 * of)))
-    return middle - half, middle + half
 
 
 def picture(path: Path) -> str:
@@ -83,32 +82,39 @@ def build(arguments: argparse.Namespace) -> None:
                 tiles.insert(1, read(real))  # in the middle, as the measure
             cv2.imwrite(str(arguments.sheets / f"{number:03d}.png"), np.hstack(tiles))
     question = "The upper picture is the real frame." if arguments.real else ""
-    arguments.page.write_text(PAGE.format(question=question, pairs="".join(sections)))
-    arguments.page.with_suffix(".key.json").write_text(json.dumps(key, indent=1))
+    body = "".join(sections)
+    page = hashlib.sha256(body.encode()).hexdigest()[:16]
+    arguments.page.write_text(PAGE.format(question=question, pairs=body, page=page))
+    arguments.page.with_suffix(".key.json").write_text(json.dumps({"page": page} | key, indent=1))
     print(f"{len(names)} pairs in {arguments.page}")
 
 
-def tally(arguments: argparse.Namespace) -> None:
-    key = json.loads(arguments.key.read_text())
-    wins = {"one": 0, "two": 0, "same": 0}
-    for path in arguments.choices:
-        for number, choice in json.loads(path.read_text()).items():
-            if number not in key or choice not in CHOICES:
-                raise SystemExit(f'{path}: pair {number}: "{choice}" is not one of {CHOICES}')
-            other = {"one": "two", "two": "one"}
-            left = key[number]["left"]
-            wins["same" if choice == "same" else left if choice == "left" else other[left]] += 1
-    decided = wins["one"] + wins["two"]
-    low, high = wilson(wins["one"], decided)
-    print(f"one preferred {wins['one']}, two preferred {wins['two']}, no difference {wins['same']}")
-    print(f"of the {decided} decided, one wins {100 * wins['one'] / max(decided, 1):.0f}% "
-          f"(95% interval {100 * low:.0f} to {100 * high:.0f}%)")  # fmt: skip
+def videos(arguments: argparse.Namespace) -> None:
+    if arguments.pairs:
+        folder, stored = arguments.pairs.parent, shown(read_preferences(arguments.pairs))
+        pairs = {n: (folder / one.video, folder / two.video) for n, (one, two) in stored.items()}
+    else:
+        pairs = same_names(arguments.one, arguments.two)
+    for note in write_page(arguments.page, pairs, arguments.seed, Look(arguments.side)):
+        print(f"note: {note}")
+    size = arguments.page.stat().st_size / 2**20
+    print(f"{len(pairs)} pairs in {arguments.page}, {size:.0f} MB")
+
+
+def same_names(one: Path | None, two: Path | None) -> dict[str, tuple[Path, Path]]:
+    """name -> the videos of that name in both folders."""
+    if one is None or two is None:
+        raise SystemExit("give --one and --two, two folders of videos of the same names")
+    names = sorted({p.name for p in one.glob("*.mp4")} & {p.name for p in two.glob("*.mp4")})
+    if not names:
+        raise SystemExit("the two folders share no mp4 file; make both of the same inputs")
+    return {name: (one / name, two / name) for name in names}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
-    builder = commands.add_parser("build", help="make the page and its key")
+    builder = commands.add_parser("build", help="make the page of pictures and its key")
     builder.add_argument("page", type=Path)
     builder.add_argument("--one", type=Path, required=True)
     builder.add_argument("--two", type=Path, required=True)
@@ -116,12 +122,23 @@ def main() -> None:
     builder.add_argument("--sheets", type=Path)
     builder.add_argument("--seed", type=int, default=0)
     builder.set_defaults(run=build)
-    counter = commands.add_parser("tally", help="count the choices")
+    filmed = commands.add_parser("videos", help="make the page of videos and its key")
+    filmed.add_argument("page", type=Path)
+    filmed.add_argument("--one", type=Path)
+    filmed.add_argument("--two", type=Path)
+    filmed.add_argument("--pairs", type=Path, help="file of enliven prefer, instead of folders")
+    filmed.add_argument("--seed", type=int, default=0)
+    filmed.add_argument("--side", type=int, default=Look.side, help="longest, of a video, px")
+    filmed.set_defaults(run=videos)
+    counter = commands.add_parser("count", help="count the choices")
     counter.add_argument("key", type=Path)
     counter.add_argument("choices", type=Path, nargs="+")
-    counter.set_defaults(run=tally)
+    counter.set_defaults(run=lambda given: count(given.key, given.choices))
     arguments = parser.parse_args()
-    arguments.run(arguments)
+    try:
+        arguments.run(arguments)
+    except EnlivenError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -77,21 +77,24 @@ def votes(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Add what people chose to the pairs.
+    """Add what people chose to the pairs; of several questions, the overall one decides.
 
-    The page: python benchmarks/blind.py build page.html --one prefs/blind/one --two prefs/blind/two
+    The page, of videos with sound:
+    python benchmarks/blind.py videos page.html --pairs prefs/pairs.jsonl
     """
     with running(as_json, quiet, debug) as log:
-        from enliven.reward.preferences import read_preferences, voted, write_preferences
+        from enliven.reward.preferences import read_preferences, shown, voted, write_preferences
 
         stored = read_preferences(pairs)
-        shown = {f"{p.chosen.input}.png": (p.chosen, p.rejected)
-                 for p in stored if p.source == "judge"}  # fmt: skip
+        # strips of pictures, in the folder `blind`, are named after their input
+        strips = {f"{p.chosen.input}.png": (p.chosen, p.rejected)
+                  for p in stored if p.source == "judge"}  # fmt: skip
+        candidates = shown(stored) | strips
         page = _read(key)
-        unknown = sorted({str(one.get("name")) for one in page.values()} - set(shown))
-        if unknown:
+        named = {str(one["name"]) for one in page.values() if isinstance(one, dict)}
+        if unknown := sorted(named - set(candidates)):
             raise BadOption(f"{key} shows {unknown[0]}, which is no pair of {pairs}; give the key "
-                            "of a page made of its folder `blind`")  # fmt: skip
+                            "of a page made of this file, or of its folder `blind`")  # fmt: skip
         said = {pair.judge for pair in stored}
         made = []
         for path in choices:
@@ -100,7 +103,7 @@ def votes(
                 raise BadOption(f"{pairs} has the votes of {path.name} already; rename the file if "
                                 "they are those of somebody else")  # fmt: skip
             said.add(who)
-            made += voted(shown, page, _read(path), who)
+            made += voted(candidates, page, _read(path), who)
         log.note(f"{len(made)} votes added")
         log.result(write_preferences(pairs, made, add=True))
 

@@ -116,6 +116,14 @@ def check_votes(out: Path, pairs: Path, judged: int) -> None:
     assert after[-1].chosen == one.rejected
     assert run(app, given).exit_code == 2  # twice the same
     assert len(read_preferences(pairs)) == judged + 1
+    # a page of videos: each pair once, the overall answer decides
+    name = f"{one.chosen.name} or {one.rejected.name}"
+    key.write_text(json.dumps({"page": "p", "1": {"name": name, "left": "two"}}))
+    ben = out / "ben.json"
+    ben.write_text(json.dumps({"page": "p", "1": {"lips": "left", "overall": "right"}}))
+    assert run(app, [*given[:-1], str(ben)]).exit_code == 0
+    assert read_preferences(pairs)[-1].chosen == one.chosen
+    judged += 1
     key.write_text(json.dumps({"1": {"name": "stranger.png", "left": "one"}}))
     assert run(app, [*given[:-1], str(key)]).exit_code == 2
     told = run(app, ["prefer", "export", str(pairs)])

@@ -14,6 +14,7 @@ from enliven.reward.preferences import (
     exported,
     read_preferences,
     select,
+    shown,
     voted,
     write_preferences,
 )
@@ -96,3 +97,17 @@ def test_votes_of_people() -> None:
     assert [(p.chosen.name, p.rejected.name, p.source) for p in pairs] == [("y", "x", "human")]
     with pytest.raises(BadOption, match="pair 3"):
         voted({"p": (one, two)}, key, {"3": "left"})
+
+
+def test_votes_on_videos_are_decided_by_the_whole() -> None:
+    one, two = candidate("x", 3), candidate("y", 4)
+    judged = Preference(two, one, 1.0, "judge", "j")
+    stored = shown([judged, Preference(one, two, math.nan, "human", "people: anna")])
+    assert stored == {"y or x": (two, one)}  # a vote is no pair of its own
+    key = {"page": "p"} | {str(n): {"name": "y or x", "left": "two"} for n in (1, 2, 3)}
+    choices = {"page": "p", "1": {"lips": "right", "overall": "left"}, "2": {"overall": "same"},
+               "3": {"lips": "left"}}  # fmt: skip
+    (pair,) = voted(stored, key, choices)
+    assert (pair.chosen.name, pair.rejected.name) == ("x", "y")
+    with pytest.raises(BadOption, match="another page"):
+        voted(stored, key, choices | {"page": "q"})

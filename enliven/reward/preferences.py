@@ -166,19 +166,40 @@ def exported(pairs: Iterable[Preference]) -> list[dict[str, Any]]:
     ]
 
 
+def shown(pairs: Iterable[Preference]) -> dict[str, tuple[Candidate, Candidate]]:
+    """What there is to vote on: name of a pair -> its two candidates, each two once.
+
+    A pair is named after its candidates, "A or B".
+    """
+    found: dict[str, tuple[Candidate, Candidate]] = {}
+    for pair in pairs:
+        two = (pair.chosen, pair.rejected)
+        first, second = (each.name for each in two)
+        if f"{second} or {first}" not in found:
+            found.setdefault(f"{first} or {second}", two)
+    return found
+
+
 def voted(
-    candidates: Mapping[str, tuple[Candidate, Candidate]], key: Mapping[str, Mapping[str, str]],
-    choices: Mapping[str, str], judge: str = "people",
+    candidates: Mapping[str, tuple[Candidate, Candidate]], key: Mapping[str, Any],
+    choices: Mapping[str, Any], judge: str = "people",
 ) -> list[Preference]:  # fmt: skip
     """What people chose on a page of `benchmarks/blind.py`.
 
-    candidates: name of a pair -> what folders "one" and "two" of the page showed.
-    key: the page's key, number -> name and which folder was at the left.
-    choices: number -> left, right or same; same makes no pair.
-    Raises BadOption for a number or choice that the page did not have.
+    candidates: name of a pair -> what "one" and "two" of the page showed.
+    key: the page's key, number -> name and which of them was at the left.
+    choices: number -> left, right or same, or the same of several questions, of which "overall"
+    decides; same, and no answer to that, make no pair.  Key and choices may state their "page".
+    Raises BadOption for a number or choice that the page did not have, and for another page.
     """
     pairs = []
-    for number, choice in sorted(choices.items()):
+    if choices.get("page", key.get("page")) != key.get("page"):
+        raise BadOption("these are the choices of another page; give the key and the choices of "
+                        "the same page")  # fmt: skip
+    for number, answer in sorted(choices.items()):
+        if number == "page":
+            continue
+        choice = answer.get("overall", "same") if isinstance(answer, Mapping) else answer
         if number not in key or choice not in ("left", "right", "same"):
             raise BadOption(f'pair {number}: "{choice}" is not an answer to this page; give the '
                             "key and the choices of the same page")  # fmt: skip

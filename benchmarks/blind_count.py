@@ -1,0 +1,99 @@
+"""What people chose on blind pages, counted: wins and ties of each question, and how sure they are.
+
+Legend: "one" and "two" are the folders that the page was made of.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from math import comb
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CHOICES = ("left", "right", "same")
+PICTURES = "preferred"  # name of the one question on pages of pictures
+
+
+def wilson(won: int, of: int, z: float = 1.96) -> tuple[float, float]:
+    """95% interval of a share (Wilson 1927)."""
+    if of == 0:
+        return 0.0, 1.0
+    share, spread = won / of, z * z / of
+    middle = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * float(np.sqrt(share * (1 - share) / of + spread / (4 * of)))
+    return middle - half, middle + half
+
+
+def sign_test(won: int, lost: int) -> float:
+    """Two-sided p of the exact sign test, ties left out: 1 where nothing is decided."""
+    of = won + lost
+    tail = sum(comb(of, k) for k in range(min(won, lost) + 1)) / 2**of
+    return min(1.0, 2 * tail)
+
+
+def votes_of(key: Mapping[str, Any], files: Sequence[Path]) -> dict[str, dict[str, list[int]]]:
+    """question -> pair -> each person's vote: 1 for "one", -1 for "two", 0 for neither.
+
+    Stops with a message at choices that are not of this page.
+    """
+    found: dict[str, dict[str, list[int]]] = {}
+    for path in files:
+        choices = _read(path)
+        if choices.pop("page", key.get("page")) != key.get("page"):
+            raise SystemExit(f"{path} holds the choices of another page; give the key of that one")
+        for number, answer in choices.items():
+            answers = answer if isinstance(answer, dict) else {PICTURES: answer}
+            for axis, choice in answers.items():
+                if number not in key or choice not in CHOICES:
+                    raise SystemExit(f"{path}: pair {number}: {choice!r} is not one of {CHOICES}")
+                sign = {"left": 1, "right": -1, "same": 0}[choice]
+                vote = sign if key[number]["left"] == "one" else -sign
+                found.setdefault(axis, {}).setdefault(number, []).append(vote)
+    return found
+
+
+def count(key: Path, choices: Sequence[Path]) -> None:
+    """Prints a line for each question."""
+    page = _read(key)
+    found = votes_of(page, choices)
+    if not found:
+        raise SystemExit("nobody has chosen anything in these files")
+    pairs = sum(number != "page" for number in page)
+    print(f"{len(choices)} files of choices, {pairs} pairs; each counts once, for whom most chose")
+    print("question    one  two  neither   one of the decided   95% interval   sign test p")
+    for axis, votes in found.items():
+        most = Counter(int(np.sign(sum(own))) for own in votes.values())
+        decided = most[1] + most[-1]
+        low, high = wilson(most[1], decided)
+        share = f"{100 * most[1] / decided:.0f}%" if decided else "-"
+        between = f"{100 * low:.0f} to {100 * high:.0f}%"
+        print(f"{axis:10s} {most[1]:4d} {most[-1]:4d} {most[0]:8d}   {share:>18s}   {between:>12s}"
+              f"   {sign_test(most[1], most[-1]):11.3g}")  # fmt: skip
+    if len(choices) > 1:
+        print(_agreement(found))
+
+
+def _agreement(found: Mapping[str, Mapping[str, Sequence[int]]]) -> str:
+    """How often two people who both decided chose the same, of chance's half."""
+    alike = several = 0
+    for votes in found.values():
+        for own in votes.values():
+            decided = [vote for vote in own if vote]
+            for i, vote in enumerate(decided):
+                several += len(decided) - i - 1
+                alike += decided[i + 1 :].count(vote)
+    share = f"{100 * alike / several:.0f}%" if several else "none to compare"
+    return f"two people who both decided chose the same: {share} ({several} times two people)"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        if isinstance(content, dict):
+            return content
+        why = "no JSON object"
+    except (OSError, ValueError) as error:
+        why = str(error)
+    raise SystemExit(f"{path} cannot be read: {why}")
