@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,7 +50,8 @@ def train(
         "models": models,
         "workers": workers, "device": device, "threads": threads,
     }  # fmt: skip
-    with running(as_json, quiet, debug, when_stopped="run again to continue") as log:
+    first = int(os.environ.get("RANK", "0")) == 0  # of several processes, it speaks for all
+    with running(as_json, quiet or not first, debug, when_stopped="run again to continue") as log:
         from enliven.train.recipe import load_recipe
 
         made = load_recipe(recipe)
@@ -61,7 +63,9 @@ def train(
         options = taken(made.run, given, recipe)
         if "progress" in inspect.signature(made.run).parameters:
             options["progress"] = log.progress
-        log.result(made.run(**options, out=out))
+        models = made.run(**options, out=out)
+        if first:
+            log.result(models)
 
 
 def taken(function: Any, given: dict[str, Any], recipe: str) -> dict[str, Any]:

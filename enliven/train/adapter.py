@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from enliven.errors import BadOption
+from enliven.train.sharded import closed, full
 
 Weights = Mapping[str, Tensor]
 
@@ -118,7 +119,11 @@ def unadapted(module: nn.Module) -> Iterator[None]:
 
 
 def merged_state(module: nn.Module) -> dict[str, Tensor]:
-    """The weights of the module as it was before `adapt`, with the adapters' change in them."""
+    """The weights of the module as it was before `adapt`, with the adapters' change in them.
+
+    All processes must call it where weights are sharded.
+    """
+    closed(module)
     layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, LowRank)}
     made = {}
     for name, value in module.state_dict().items():
@@ -128,7 +133,7 @@ def merged_state(module: nn.Module) -> dict[str, Tensor]:
             continue
         if inner == "base" and owner in layers:
             changed = layers[owner].merged() if own == "weight" else value
-            made[f"{owner}.{own}"] = changed.detach().clone()
+            made[f"{owner}.{own}"] = full(changed.detach()).clone()
         else:
-            made[name] = value.detach().clone()
+            made[name] = full(value.detach()).clone()
     return made

@@ -66,11 +66,14 @@ class Dpo:
             batch.groups, batch.advantages, batch.counted, strict=True
         ):
             rows = best_and_worst(advantages, counted)
-            if rows is None:
+            if rows is None and not learner.sharded:
                 continue
-            pair = Pair(group.given, tuple(part[rows] for part in group.parts))
+            pair = Pair(group.given, tuple(part[rows or [0, 0]] for part in group.parts))
             # a group counts by its size, as it does in the other methods
-            one, seen = self.learn(policy, learner, pair, group.place, share * len(counted))
+            weight = share * len(counted) if rows else 0.0
+            one, seen = self.learn(policy, learner, pair, group.place, weight)
+            if rows is None:  # computed in step with the processes that share weights
+                continue
             loss += one
             for name, value in seen.items():
                 told.setdefault(name, []).append(value)

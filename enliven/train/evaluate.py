@@ -46,7 +46,7 @@ def evaluate(policy: Policy, learner: Learner, config: "Config", crew: Workers, 
     scores moved, InputError when an input cannot be used.
     """
     inputs = list(enumerate(policy.held_out or policy.inputs))
-    mine = share(inputs)
+    mine = share(inputs, even=learner.sharded)
     first: Task | None = None
     with learner.averaged():
         for number, given in mine:

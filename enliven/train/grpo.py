@@ -163,10 +163,13 @@ class Winners:
             for piece in group.pieces:
                 rows = [i - piece.rows.start for i in best
                         if piece.rows.start <= i < piece.rows.stop]  # fmt: skip
-                for draw in range(self.draws if rows else 0):
-                    errors = self._errors(policy, group, piece, rows, draw)
-                    one = errors.sum() * share / max(1, batch.total)
+                for draw in range(self.draws if rows or learner.sharded else 0):
+                    # processes that share weights compute equally often, if for nothing
+                    errors = self._errors(policy, group, piece, rows or [0], draw)
+                    one = errors.sum() * (share if rows else 0.0) / max(1, batch.total)
                     one.backward()
+                    if not rows:
+                        continue
                     loss += float(one.detach())
                     told.setdefault("flow error", []).append(float(errors.detach().mean()))
         return loss, told

@@ -2,13 +2,14 @@
 
 The reference is what the policy was before: adapters off, or a copy of all weights.  A
 checkpoint holds everything that what follows depends on, and replaces the one before only when
-it is complete.
+it is complete.  Weights may be sharded over processes (`enliven.train.sharded`); a checkpoint holds
+them whole, so that any number of processes can go on from it.
 """
 
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,18 @@ import torch
 from torch import nn
 
 from enliven.errors import BadOption, OutputError
-from enliven.train.adapter import Adapting, adapt, copied, holding, trained, unadapted
-from enliven.train.parallel import add_up
+from enliven.train.adapter import (
+    Adapting,
+    LowRank,
+    Weights,
+    adapt,
+    copied,
+    holding,
+    trained,
+    unadapted,
+)
+from enliven.train.parallel import add_up, place, spread
+from enliven.train.sharded import closed, full, holding_shards, is_sharded, part_of, whole
 
 
 @dataclass(frozen=True)
@@ -43,11 +54,21 @@ class Learning:
 
 
 class Learner:
-    """Trains one module.  seed: of the first weights of adapters."""
+    """Trains one module.  seed: of the first weights of adapters.
+
+    Weights are sharded here if the launcher asks for it (`parallel.spread`).  A module that is
+    sharded already must have its adapters; raises BadOption when it has not.
+    """
 
     def __init__(self, module: nn.Module, learning: Learning, adapting: Adapting, seed: int = 0
                  ) -> None:  # fmt: skip
-        adapt(module, adapting, seed)
+        if not is_sharded(module):
+            adapt(module, adapting, seed)
+            spread(module)
+        elif bool(adapting.rank) != any(isinstance(m, LowRank) for m in module.modules()):
+            raise BadOption("the network was sharded before its adapters were put in; call adapt "
+                            "first, or let the learner shard it")  # fmt: skip
+        self.sharded = is_sharded(module)
         module.eval()
         self.module, self.learning, self.adapted = module, learning, bool(adapting.rank)
         self.weights = trained(module)
@@ -61,15 +82,20 @@ class Learner:
     @contextmanager
     def reference(self) -> Iterator[None]:
         """Within it the module is what it was before training, without gradients."""
-        before = unadapted(self.module) if self.adapted else holding(self.module, self.first)
+        before = unadapted(self.module) if self.adapted else self._holding(self.first)
         with torch.no_grad(), before:
             yield
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Within it the module has the moving mean of its weights, without gradients."""
-        with torch.no_grad(), holding(self.module, self.mean):
+        with torch.no_grad(), self._holding(self.mean):
             yield
+
+    def _holding(self, weights: Weights) -> AbstractContextManager[None]:
+        if self.sharded:
+            return holding_shards(self.module, self.weights, weights)
+        return holding(self.module, weights)
 
     def start(self) -> None:
         """Before the gradients of an update are added up."""
@@ -84,8 +110,13 @@ class Learner:
         When it is not finite nothing is changed.
         """
         gradients = [w.grad for w in self.weights.values() if w.grad is not None]
-        add_up(gradients)
-        norm = float(nn.utils.clip_grad_norm_(self.weights.values(), self.learning.largest))
+        if self.sharded:  # means over processes, of what is to be summed
+            for gradient in gradients:
+                gradient.mul_(place()[1])
+        else:
+            add_up(gradients)
+        cut = nn.utils.clip_grad_norm_(self.weights.values(), self.learning.largest)
+        norm = float(full(cut))
         if norm == norm and norm != float("inf"):
             self.optimizer.step()
             with torch.no_grad():
@@ -93,7 +124,15 @@ class Learner:
                     mean.lerp_(self.weights[name], 1 - self.learning.average)
         return norm
 
+    def take(self, weights: Weights) -> None:
+        """Give the module these weights, whole or sharded."""
+        with torch.no_grad():
+            for name, value in weights.items():
+                self.weights[name].copy_(part_of(value, self.weights[name]))
+        closed(self.module)
+
     def state(self) -> dict[str, Any]:
+        """What a checkpoint must hold; sharded where weights are (`sharded.whole`)."""
         return {"weights": copied(self.weights), "mean": self.mean, "first": self.first,
                 "optimizer": self.optimizer.state_dict(),
                 "random": torch.get_rng_state()}  # fmt: skip
@@ -107,21 +146,35 @@ class Learner:
             raise BadOption(f"{path} was made for weights of another size ({other} is "
                             f"{stored.get(other)} there, {sizes.get(other)} here); choose another "
                             "--out, or the generator it began with")  # fmt: skip
-        with torch.no_grad():
-            for name, value in state["weights"].items():
-                self.weights[name].copy_(value)
-                self.mean[name].copy_(state["mean"][name])
-            for name, value in state["first"].items():
-                self.first[name].copy_(value)
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.take(state["weights"])
+        for kept, name in ((self.mean, "mean"), (self.first, "first")):
+            for each, value in state[name].items():
+                kept[each].copy_(part_of(value, self.weights[each]))
+        self.optimizer.load_state_dict(self._sharded_moments(state["optimizer"]))
         torch.set_rng_state(state["random"])
+
+    def _sharded_moments(self, stored: dict[str, Any]) -> dict[str, Any]:
+        """The state of the optimizer, with its moments sharded as the weights are."""
+        if not self.sharded:
+            return stored
+        weights = list(self.weights.values())
+        moments = {
+            number: {name: part_of(value, weights[number]) if value.ndim else value
+                     for name, value in each.items()}
+            for number, each in stored["state"].items()
+        }  # fmt: skip
+        return stored | {"state": moments}
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
     """Write a checkpoint; the one before stays until this one is whole, on disk.
 
-    Raises OutputError when it cannot be written, with the old one in place.
+    All processes call it, the first writes.  Raises OutputError when it cannot be written, with
+    the old one in place.
     """
+    content = whole(content)
+    if place()[0]:
+        return
     hidden = path.with_name(path.name + ".part")
     try:
         with hidden.open("wb") as file:

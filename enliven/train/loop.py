@@ -119,6 +119,10 @@ class _Run:
             raise BadOption("the generator has no inputs to learn from; give some")
         self.policy, self.config, self.folder, self.crew = policy, config, folder, crew
         self.learner = Learner(policy.module, config.learning, config.adapting, config.seed)
+        if self.learner.sharded and config.exploring.groups % place()[1]:
+            raise BadOption(f"{config.exploring.groups} groups cannot be shared evenly by "
+                            f"{place()[1]} processes, which sharded weights need; choose a "
+                            "multiple")  # fmt: skip
         self.iteration, self.why = 0, ""
         self.records: list[Record] = []
         self.evaluations: list[Record] = []
@@ -161,8 +165,7 @@ class _Run:
 
     def outcome(self) -> Outcome:
         """Ends with the best weights in the module."""
-        for name, value in self.best["weights"].items():
-            self.learner.weights[name].data.copy_(value)
+        self.learner.take(self.best["weights"])
         if self.why:
             log.warning("stopped: %s", self.why)
         return Outcome(self.iteration, self.best["iteration"], self.why, self._report())
@@ -204,6 +207,9 @@ class _Run:
         try:
             group = draw_group(self.policy, exploring, where, given)
         except InputError as error:
+            if self.learner.sharded:  # other processes compute with this one
+                raise BadOption(f"{error}; no input can be left out where weights are sharded: "
+                                "remove it from the inputs and run again") from error  # fmt: skip
             log.warning("an input is left out: %s", error)
             return None
         for row, part in enumerate(sent(self.policy, group)):
@@ -286,12 +292,11 @@ class _Run:
         self._report()
 
     def _save(self) -> None:
-        if self.leads:
-            save(self.checkpoint, {
-                "config": plain(self.config), "iteration": self.iteration, "why": self.why,
-                "learner": self.learner.state(), "records": self.records,
-                "evaluations": self.evaluations, "best": self.best, "canary": self.canary,
-            })  # fmt: skip
+        save(self.checkpoint, {
+            "config": plain(self.config), "iteration": self.iteration, "why": self.why,
+            "learner": self.learner.state(), "records": self.records,
+            "evaluations": self.evaluations, "best": self.best, "canary": self.canary,
+        })  # fmt: skip
 
     def _write(self, kind: str, record: Record, step: int) -> None:
         if self.writer:

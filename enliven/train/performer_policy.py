@@ -36,6 +36,7 @@ from enliven.motion.latent import LATENT
 from enliven.motion.performer import FRAMES, GIVEN, Sampling
 from enliven.motion.stream import Performance
 from enliven.train.adapter import merged_state
+from enliven.train.parallel import place
 from enliven.train.performer_net import PerformerNet, Shape
 from enliven.train.performer_onnx import to_onnx
 from enliven.train.performer_video import Speaking, voice_of
@@ -117,11 +118,16 @@ def load_performer(models: Path | None = None) -> PerformerNet:
 
 def export_performer(policy: PerformerPolicy, folder: Path, articulation: bytes,
                      settings: dict[str, str]) -> Path:  # fmt: skip
-    """Write what the generator needs, adapters merged, weights in half precision; the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write what the generator needs, adapters merged, weights in half precision; the folder.
+
+    All processes call it, the first writes.
+    """
     trained = policy.module
-    net = PerformerNet(trained.shape)  # type: ignore[arg-type]
     state = {name: value.cpu().half() for name, value in merged_state(trained).items()}
+    if place()[0]:
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    net = PerformerNet(trained.shape)  # type: ignore[arg-type]
     net.load_state_dict({name: value.float() for name, value in state.items()})
     (folder / "articulation.onnx").write_bytes(articulation)
     onnx.save(to_onnx(net.eval(), settings), folder / "performer.onnx")

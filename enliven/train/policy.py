@@ -84,7 +84,8 @@ class Policy(ABC):
 
     def like(self) -> Tensor:
         """A tensor of the precision and on the device that states shall have."""
-        return next(self.module.parameters())
+        weight = next(self.module.parameters())
+        return torch.empty(0, dtype=weight.dtype, device=weight.device)  # a weight may be sharded
 
     def field(self, condition: Any) -> Callable[[Tensor, Tensor], Tensor]:
         """The velocity under one condition, as `enliven.flow` asks for it."""

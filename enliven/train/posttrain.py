@@ -15,7 +15,7 @@ import torch
 
 from enliven.motion.performer import OWN_LIPS
 from enliven.train.loop import Config, Progress, improve
-from enliven.train.parallel import join, leave, place
+from enliven.train.parallel import join, leave
 from enliven.train.performer_policy import PerformerPolicy, export_performer, load_performer
 from enliven.train.performer_video import Gathering, Showing, gather_inputs, held_out, judged
 from enliven.train.rollout import For, Place, draw_group, frozen, sent
@@ -52,13 +52,12 @@ class PostTraining:
         Raises BadMedia, BadOption, OutputError, TrainingStopped.
         """
         torch.set_num_threads(threads)
-        join()
+        join(device)
         try:
             policy = self.policy(photos, sounds, models, device)
             improve(policy, self.config, out, workers=workers, timeout=timeout, progress=progress)
-            if place()[0] == 0:
-                settings = {"config": repr(self), "own_lips": str(self.own_lips)}
-                export_performer(policy, out / "models", articulation_of(models), settings)
+            settings = {"config": repr(self), "own_lips": str(self.own_lips)}
+            export_performer(policy, out / "models", articulation_of(models), settings)
         finally:
             leave()
         return out / "models"

@@ -12,11 +12,11 @@ def load_recipe(name: str) -> Any:
     """What the function `recipe` of a module returns.
 
     name: recipes.NAME for one that ships, or the path of a Python file.
-    Raises BadOption when there is no such recipe, ModelUnavailable without torch.
+    Raises BadOption when there is no such recipe, ModelUnavailable without what training needs.
     """
-    if importlib.util.find_spec("torch") is None:
+    if any(importlib.util.find_spec(each) is None for each in ("torch", "accelerate")):
         raise ModelUnavailable(
-            "training needs torch, safetensors and tensorboard; install them with "
+            "training needs torch, safetensors, tensorboard and accelerate; install them with "
             'pip install "enliven[train]"'
         )
     module = _from_file(Path(name)) if name.endswith(".py") else _shipped(name)
