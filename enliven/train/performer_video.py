@@ -6,7 +6,7 @@ Every step is that of `enliven animate`, so that what a reward pays for is what 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -132,12 +132,19 @@ def _renderer(photo: Path, size: int) -> Renderer:
 
 
 def judged(video: Video, given: Speaking) -> Scorecard:
-    """The judge that ships and the checks, against the photo: `Scoring.score`."""
+    """The judge that ships and the checks, against the photo: `Scoring.score`.
+
+    Also "match", 0 to 1: the agreement that `sync` is made from, which real people reach by
+    .3 to .6.  Unlike `sync` it has no end to it, and what has no end gets pushed.
+    """
     from enliven.reward.judge import judge_frames
 
-    return judge_frames(
+    card = judge_frames(
         list(video.frames), video.fps, _mono(video), portrait=_portrait(given.photo)
     )
+    sync = card.scores["sync"]
+    match = replace(sync, value=sync.details.get("agreement", np.nan), why="", worst_seconds=None)
+    return replace(card, scores={**card.scores, "match": match})
 
 
 def held_out(video: Video, given: Speaking) -> Scorecard:

@@ -1,0 +1,112 @@
+"""The runs that `posttrain.py` tells of: one generator, made better in different ways.
+
+    python benchmarks/posttrain_runs.py --photos photos --sounds voices --out runs
+
+Every way gets as many judged videos, 32 in each of 8 iterations.  A run that was stopped goes on,
+a finished one is left as it is.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from enliven.reward.compose import FLOWPORTRAIT, JUDGE_ONLY, Reward, Term, without
+from enliven.train.adapter import Adapting
+from enliven.train.dpo import Dpo
+from enliven.train.grpo import Grpo, Winners
+from enliven.train.learner import Learning
+from enliven.train.loop import Config, Method
+from enliven.train.performer_policy import PerformerPolicy, export_performer, load_performer
+from enliven.train.performer_video import Gathering, Showing, judged
+from enliven.train.posttrain import PostTraining, articulation_of
+from enliven.train.rollout import Exploring
+from enliven.train.workers import Scoring
+
+# lips and voice as one network sees them, without an end: what sync confidences are used for
+LIPS = Reward((Term("lip_sync", 0.5, 0.03), Term("match", 0.5, 0.006)))
+UNGATED = replace(FLOWPORTRAIT, gates=())
+LEARNING = Learning(rate=3e-4, average=0.8)
+GRPO, WINNERS, DPO = Grpo(updates=2), Winners(updates=2, share=0.25), Dpo(updates=2)
+
+# (reward, method) of every row of the table
+ROWS: dict[str, tuple[Reward, Method]] = {
+    "composite": (FLOWPORTRAIT, GRPO),
+    "lip-only": (LIPS, GRPO),
+    "judge-only": (JUDGE_ONLY, GRPO),
+    "winners": (FLOWPORTRAIT, WINNERS),
+    "dpo": (FLOWPORTRAIT, DPO),
+}
+# the composite with one guard taken away
+UNGUARDED: dict[str, tuple[Reward, Method]] = {
+    "no gates": (UNGATED, GRPO),
+    "no texture": (without(FLOWPORTRAIT, "texture"), GRPO),
+    "no sync": (without(FLOWPORTRAIT, "sync", "lip_sync"), GRPO),
+    "no anchor": (FLOWPORTRAIT, replace(GRPO, beta=0.0, growth=0.0)),
+}
+RUNS = ROWS | UNGUARDED
+
+
+def recipe(name: str, seed: int, iterations: int = 8) -> PostTraining:
+    """A run by name."""
+    reward, method = RUNS[name]
+    config = Config(
+        reward=reward,
+        method=method,
+        # of 8 steps the first two decide; see enliven/train/performer_policy.py
+        exploring=Exploring(members=8, groups=4, steps=8, eta=1.0, window=1, early=0.25),
+        learning=LEARNING,
+        adapting=Adapting(0),
+        iterations=iterations,
+        evaluate_every=4,
+        held_out=("agreement",),
+        seed=seed,
+    )
+    # at the usual own_lips a reward hardly sees what the lips do
+    return PostTraining(config, Gathering(seconds=3), size=192, own_lips=1.0)
+
+
+def run(name: str, seed: int, photos: Path, sounds: Path, out: Path, workers: int) -> None:
+    """Train, and keep the weights of the end, too, beside those of the best evaluation."""
+    made = recipe(name, seed)
+    began = time.perf_counter()
+    made.run(photos, sounds, out, workers=workers)
+    last(made, out)
+    facts = {"name": name, "seed": seed, "hours": (time.perf_counter() - began) / 3600}
+    (out / "done.json").write_text(json.dumps(facts), "utf-8")
+
+
+def last(made: PostTraining, out: Path) -> Path:
+    """The generator at the end of a run, whatever evaluations said: `out`/last."""
+    state = torch.load(out / "checkpoint.pt", weights_only=False)
+    net = load_performer()
+    net.load_state_dict(dict(net.state_dict()) | state["learner"]["mean"])
+    policy = PerformerPolicy(net, [], [], Scoring(Showing(), judged))
+    settings = {"config": repr(made), "own_lips": str(made.own_lips)}
+    return export_performer(policy, out / "last", articulation_of(None), settings)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=list(ROWS), help=f"of {', '.join(RUNS)}")
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--sounds", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--every", type=int, default=1, help="take every so many of the runs")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    given = parser.parse_args()
+    wanted = [(name, seed) for seed in given.seeds for name in given.names]
+    for name, seed in wanted[given.first :: given.every]:
+        out = given.out / f"{name.replace(' ', '-')}-{seed}"
+        if not (out / "done.json").exists():
+            print(f"{name}, seed {seed}", flush=True)
+            run(name, seed, given.photos, given.sounds, out, given.workers)
+
+
+if __name__ == "__main__":
+    main()
