@@ -2,13 +2,11 @@
 
     python benchmarks/posttrain_runs.py --photos photos --sounds voices --out runs
 
-Every way gets as many judged videos, 32 in each of 8 iterations.  A run that was stopped goes on,
-a finished one is left as it is.
+Every way gets as many judged videos, 32 in each of 6 iterations.  A run that was stopped goes on,
+a finished one is left as it is unless --iterations asks for more.
 """
 
 import argparse
-import json
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,9 +47,10 @@ UNGUARDED: dict[str, tuple[Reward, Method]] = {
     "no anchor": (FLOWPORTRAIT, replace(GRPO, beta=0.0, growth=0.0)),
 }
 RUNS = ROWS | UNGUARDED
+ITERATIONS = 6
 
 
-def recipe(name: str, seed: int, iterations: int = 8) -> PostTraining:
+def recipe(name: str, seed: int, iterations: int = ITERATIONS) -> PostTraining:
     """A run by name."""
     reward, method = RUNS[name]
     config = Config(
@@ -70,14 +69,11 @@ def recipe(name: str, seed: int, iterations: int = 8) -> PostTraining:
     return PostTraining(config, Gathering(seconds=3), size=192, own_lips=1.0)
 
 
-def run(name: str, seed: int, photos: Path, sounds: Path, out: Path, workers: int) -> None:
-    """Train, and keep the weights of the end, too, beside those of the best evaluation."""
-    made = recipe(name, seed)
-    began = time.perf_counter()
-    made.run(photos, sounds, out, workers=workers)
-    last(made, out)
-    facts = {"name": name, "seed": seed, "hours": (time.perf_counter() - began) / 3600}
-    (out / "done.json").write_text(json.dumps(facts), "utf-8")
+def iterations_done(out: Path) -> int:
+    """Of the run in a folder, when it was finished; 0 otherwise."""
+    if not (out / "last" / "performer.onnx").exists():
+        return 0
+    return int(torch.load(out / "checkpoint.pt", weights_only=False)["iteration"])
 
 
 def last(made: PostTraining, out: Path) -> Path:
@@ -97,6 +93,7 @@ def main() -> None:
     parser.add_argument("--sounds", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--iterations", type=int, default=ITERATIONS)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--every", type=int, default=1, help="take every so many of the runs")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
@@ -104,9 +101,11 @@ def main() -> None:
     wanted = [(name, seed) for seed in given.seeds for name in given.names]
     for name, seed in wanted[given.first :: given.every]:
         out = given.out / f"{name.replace(' ', '-')}-{seed}"
-        if not (out / "done.json").exists():
+        if iterations_done(out) < given.iterations:
             print(f"{name}, seed {seed}", flush=True)
-            run(name, seed, given.photos, given.sounds, out, given.workers)
+            made = recipe(name, seed, given.iterations)
+            made.run(given.photos, given.sounds, out, workers=given.workers)
+            last(made, out)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,216 @@
+"""What post-training does to the generator: every figure of docs/posttraining.md.
+
+    python benchmarks/posttrain_runs.py --photos photos --sounds voices --out runs
+    python benchmarks/posttrain.py watch --runs runs [--data ../shared/data]
+    python benchmarks/posttrain.py table curves cost --runs runs
+
+watch       every generator speaks for 16 people it never met; judged, and measured by what no
+            reward sees.  Kept in runs/dev, so that it is done once
+table       the generators side by side, and each against the one all began with, clip by clip
+guards      the composite with one guard taken away
+curves      reward and held-out agreement over a run, runs/curves.svg
+cost        seconds of every stage, samples a second
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from judge_clips import Case, case, names, ours, watched
+from judge_systems import independent, judged
+from numpy.typing import NDArray
+from posttrain_curves import write_curves
+from posttrain_runs import ROWS, UNGUARDED
+
+from enliven.media.audio import read_speech
+from enliven.metrics.watch import Stretch
+from enliven.motion.generator import Generator
+from enliven.reward.checks import NAMES as CHECKS
+from enliven.reward.compose import composite, preset
+from enliven.reward.statistics import Estimate, estimate, paired
+from enliven.train.performer_policy import PerformerPolicy, export_performer, load_performer
+from enliven.train.performer_video import Showing
+from enliven.train.performer_video import judged as scored
+from enliven.train.posttrain import articulation_of
+from enliven.train.workers import Scoring
+
+SECONDS = 4.0  # of each clip
+SHIPPED, START = "as shipped", "start"
+SEEDS = (0, 1, 2)
+# columns: by the judge that rewards use, by what no reward sees, and checks
+JUDGED = ("lip_sync", "expressiveness", "motion", "composite")
+HELD_OUT = ("meter", "lips", "face", "head")
+GUARDS = ("jitter", "texture", "silence", "identity", "checks")
+TITLES = {
+    "lip_sync": "lip-sync", "expressiveness": "expressive", "meter": "held-out meter",
+    "lips": "real lips", "face": "face range", "head": "head speed",
+}  # fmt: skip
+
+Seen = dict[str, dict[str, float]]  # clip -> measure -> value
+
+
+def models(runs: Path, name: str, seed: int) -> Path | None:
+    """Folder of a generator's networks; None for those that ship."""
+    if name == SHIPPED:
+        return None
+    if name == START:
+        return _start(runs / START)
+    return runs / f"{name.replace(' ', '-')}-{seed}" / "last"
+
+
+def _start(folder: Path) -> Path:
+    """The generator that ships with its own lips shown whole: where all runs begin."""
+    if not (folder / "performer.onnx").exists():
+        policy = PerformerPolicy(load_performer(), [], [], Scoring(Showing(), scored))
+        export_performer(policy, folder, articulation_of(None), {"own_lips": "1.0"})
+    return folder
+
+
+@cache
+def people(data: Path) -> list[tuple[Case, Stretch]]:
+    """Clips of people that neither generator nor judge met, and the real ones watched."""
+    found = []
+    for path in names(data):
+        one = case(path, read_speech(path).samples, SECONDS)
+        found.append((one, watched(one.footage)[0]))
+    return found
+
+
+def see(data: Path, folder: Path | None, seed: int) -> Seen:
+    """What a generator does for everybody, seen by the judge and by what no reward uses."""
+    generator = Generator.load(folder)
+    reward, found = preset("flowportrait"), Seen()
+    for one, real in people(data):
+        stretches = watched(ours(one, generator, seed))
+        card = judged(one, stretches)
+        known = {name: score.value for name, score in card.scores.items() if score.valid}
+        fine = [known[name] >= 0.5 for name in CHECKS if name in known]
+        found[one.name] = known | independent(stretches[0], real) | {
+            "composite": composite(reward, card), "checks": sum(fine) / len(fine),
+        }  # fmt: skip
+    return found
+
+
+def watch_all(runs: Path, data: Path, wanted: Sequence[tuple[str, int]]) -> None:
+    """Watch every generator there is."""
+    for name, seed in wanted:
+        folder = models(runs, name, seed)
+        if folder is not None and not folder.is_dir():
+            continue
+        out = _dev(runs, name, seed)
+        if not out.exists():
+            seen = see(data, folder, seed)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(json.dumps(seen), "utf-8")
+            print(f"{name}, seed {seed}", flush=True)
+
+
+def _dev(runs: Path, name: str, seed: int) -> Path:
+    return runs / "dev" / f"{name.replace(' ', '-')}-{seed}.json"
+
+
+def stored(runs: Path, name: str) -> list[Seen]:
+    """Of every seed that was watched."""
+    paths = [_dev(runs, name, seed) for seed in SEEDS]
+    return [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]
+
+
+def by_clip(seeds: Sequence[Seen], measure: str) -> NDArray[np.float64]:
+    """(clips,) means over seeds; NaN where it could not be told."""
+    rows = [[seen[clip].get(measure, math.nan) for clip in sorted(seen)] for seen in seeds]
+    values = np.array(rows, np.float64)
+    known = np.isfinite(values)
+    return np.where(known.any(0), np.where(known, values, 0).sum(0) / np.maximum(known.sum(0), 1),
+                    np.nan)  # fmt: skip
+
+
+def compare(runs: Path, rows: Sequence[str]) -> None:
+    """Means with 95% intervals over clips, then differences from the start, clip by clip."""
+    found = {name: seeds for name in rows if (seeds := stored(runs, name))}
+    for columns in (JUDGED, HELD_OUT, GUARDS):
+        print("\n" + " " * 12 + "".join(TITLES.get(c, c).rjust(24) for c in columns))
+        for name, seeds in found.items():
+            cells = [_cell(estimate(by_clip(seeds, column))) for column in columns]
+            print(f"{name:12s}" + "".join(cells) + f"   {len(seeds)} seeds")
+    start = found.get(START)
+    if start is None:
+        return
+    print("\nless the start, clip by clip; * where the interval leaves out 0")
+    for columns in (JUDGED, HELD_OUT, GUARDS):
+        print(" " * 12 + "".join(TITLES.get(c, c).rjust(24) for c in columns))
+        for name, seeds in found.items():
+            if name != START:
+                gaps = [paired(by_clip(start, c), by_clip(seeds, c)).difference for c in columns]
+                print(f"{name:12s}" + "".join(_cell(gap, mark=True) for gap in gaps))
+
+
+def _cell(one: Estimate, mark: bool = False) -> str:
+    if not math.isfinite(one.mean):
+        return "-".rjust(24)
+    star = "*" if mark and (one.low > 0 or one.high < 0) else " "
+    return f"{one.mean:.3f} [{one.low:.3f} {one.high:.3f}]{star}".rjust(24)
+
+
+def records(runs: Path, name: str, seed: int) -> Mapping[str, list[dict[str, float]]] | None:
+    """Iterations and evaluations of a run."""
+    path = runs / f"{name.replace(' ', '-')}-{seed}" / "checkpoint.pt"
+    if not path.exists():
+        return None
+    state = torch.load(path, weights_only=False)
+    return {"records": state["records"], "evaluations": state["evaluations"]}
+
+
+def cost(runs: Path) -> None:
+    """Where the seconds of a run go."""
+    print("seconds of an iteration: draw, replay, wait for workers, update; of a sample in a "
+          "worker: render and encode nothing, track and judge; samples a second")  # fmt: skip
+    for name in (*ROWS, *UNGUARDED):
+        for seed in SEEDS:
+            run = records(runs, name, seed)
+            if run is None:
+                continue
+            made = run["records"]
+            samples = 32 * len(made)
+            stages = ("sample", "freeze", "wait for scores", "update")
+            times = [sum(r[f"time/{stage}"] for r in made) for stage in stages]
+            work = [sum(r[f"seconds/{stage}"] for r in made) / samples
+                    for stage in ("decode", "score")]  # fmt: skip
+            print(f"{name:12s} {seed}  " + "  ".join(f"{t / len(made):6.2f}" for t in times)
+                  + "   " + "  ".join(f"{w:.2f}" for w in work)
+                  + f"   {samples / sum(times):.2f} a second")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("tables", nargs="+", choices=["watch", "table", "guards", "curves", "cost"])
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--every", type=int, default=1, help="watch every so many generators")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    given = parser.parse_args()
+    cv2.setNumThreads(1)
+    wanted = [(name, seed) for seed in SEEDS for name in (SHIPPED, START, *ROWS, *UNGUARDED)]
+    tables: dict[str, Callable[[], None]] = {
+        "watch": lambda: watch_all(given.runs, given.data, wanted[given.first :: given.every]),
+        "table": lambda: compare(given.runs, (SHIPPED, START, *ROWS)),
+        "guards": lambda: compare(given.runs, (START, "composite", *UNGUARDED)),
+        "curves": lambda: write_curves(given.runs / "curves.svg", {
+            name: [run["evaluations"] for seed in SEEDS if (run := records(given.runs, name, seed))]
+            for name in ROWS}),
+        "cost": lambda: cost(given.runs),
+    }  # fmt: skip
+    for name in given.tables:
+        print(f"\n== {name} ==", flush=True)
+        tables[name]()
+
+
+if __name__ == "__main__":
+    main()
