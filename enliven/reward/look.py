@@ -38,6 +38,7 @@ FINEST_PX = 0.7
 DETAIL_PX = 2.0  # finer than this Gaussian is detail
 GRIDS_PX = (8, 16)
 GRID_BY_CHANCE = 0.1
+GRID_LINES = 8  # of skin, at least, for a grid to be told from chance
 BLOCK_PX = 16  # of the scene at 256 px
 CHANGED = 14.0  # grey levels by which a block of the background may differ at most
 LEAST_APART = 0.02  # IOD from the average face; people are 0.03 to 0.11 apart from it
@@ -90,7 +91,8 @@ def skin(face: Frame, landmarks: Array) -> Skin:
         pores=float(np.median(np.abs(grey - soft)[mask])),
         weave=float(np.median(np.abs(soft - softer)[mask])),
         fine=high_frequency_ratio(part, mask),
-        grid=float(np.nanmax([0.0, *(grid_energy(part, period, mask) for period in GRIDS_PX)])),
+        grid=float(np.nanmax([0.0, *(grid_energy(part, period, mask) for period in GRIDS_PX
+                                     if min(width, height) >= GRID_LINES * period)])),
         entropy=colours(lit, mask).entropy,
         light=float(luma.mean()),
         contrast=float(luma.std()),

@@ -49,6 +49,7 @@ def reward_record(
 ) -> Record:
     """Rewards of a batch of N samples, scored in that order.
 
+    "vetoed" share of samples that a gate fired for, "vetoed/NAME" by that gate;
     "reward/NAME" mean quality; "spread/NAME" mean deviation within groups, to be compared with
     the noise of the term; "equal/NAME" share of groups it cannot rank; "invalid/NAME" share of
     samples; "likeness/A, B" correlation of two terms; "pictures/..." and "seconds/...".
@@ -59,6 +60,11 @@ def reward_record(
         "vetoed": float(rewards.vetoed.mean()),
         "advantages": float(advantages.values.sum()),
     }
+    for gate in reward.gates:
+        fired = [quality(one.card.scores[gate.score]) < gate.least for one in scored
+                 if gate.score in one.card.scores]  # fmt: skip
+        if any(fired):
+            made[f"vetoed/{gate.score}"] = sum(fired) / len(scored)
     for m, term in enumerate(reward.terms):
         values, valid = rewards.values[:, m], rewards.valid[:, m]
         spreads = _spreads(values, valid, rewards.groups)

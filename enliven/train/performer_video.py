@@ -29,7 +29,7 @@ from enliven.motion.listen import Listener, measure
 from enliven.motion.options import SpeechOptions
 from enliven.motion.performer import OWN_LIPS
 from enliven.motion.stream import Performance, Told
-from enliven.render.renderer import Renderer, RenderOptions
+from enliven.render.renderer import Renderer, RenderOptions, framed
 from enliven.types import MOTION_FPS, Motion, Portrait, Score, Scorecard, Video
 
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp")
@@ -132,16 +132,16 @@ def _renderer(photo: Path, size: int) -> Renderer:
 
 
 def judged(video: Video, given: Speaking) -> Scorecard:
-    """The judge that ships and the checks, against the photo: `Scoring.score`.
+    """The judge that ships and the checks, against what is shown of the photo: `Scoring.score`.
 
     Also "match", 0 to 1: the agreement that `sync` is made from, which real people reach by
     .3 to .6.  Unlike `sync` it has no end to it, and what has no end gets pushed.
     """
     from enliven.reward.judge import judge_frames
 
-    card = judge_frames(
-        list(video.frames), video.fps, _mono(video), portrait=_portrait(given.photo)
-    )
+    frames = list(video.frames)
+    shown = framed(_portrait(given.photo), RenderOptions(size=max(frames[0].shape[:2]), crop=True))
+    card = judge_frames(frames, video.fps, _mono(video), portrait=shown)
     sync = card.scores["sync"]
     match = replace(sync, value=sync.details.get("agreement", np.nan), why="", worst_seconds=None)
     return replace(card, scores={**card.scores, "match": match})
