@@ -21,7 +21,7 @@ from enliven.reward.checker import Checker
 from enliven.reward.checks import NAMES, checks
 from enliven.reward.grading import grade, worst_part
 from enliven.reward.limits import LIMITS, Limit
-from enliven.reward.look import beside, likeness, look, shape
+from enliven.reward.look import beside, likeness, look, shape, skin
 from enliven.reward.measure import measure, parts
 from enliven.reward.move import changes, fast_part, runs, stutters
 from enliven.reward.reference import Reference, in_crop
@@ -347,6 +347,19 @@ def test_a_changed_look_is_told_against_the_photo(check: str, change: Any) -> No
     reference = Reference.of_stretch(living())
     assert judged(living(), reference, photo=True)[check].value > 0.9
     assert judged(faulty(living(), change), reference, photo=True)[check].value < 0.5
+
+
+def test_a_grid_is_told_only_from_enough_skin() -> None:
+    stretch = living()
+    points, face = in_crop(stretch, 5), stretch.faces[5].astype(np.float32)
+
+    def grid(share: float) -> float:
+        drawn = gridded(cv2.resize(face, None, fx=share, fy=share))
+        return skin(np.clip(drawn, 0, 255).astype(np.uint8), points * share).grid
+
+    assert grid(1.6) > LIMITS["grid"].limit
+    # where few lines cross the skin any strong edge may lie on most of them
+    assert grid(0.6) == 0
 
 
 def test_brightness_alone_is_no_matter_of_texture() -> None:

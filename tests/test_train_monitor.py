@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install e
 pytest.importorskip("tensorboard", reason="training needs tensorboard: pip install enliven[train]")
 
 from enliven.errors import BadOption  # noqa: E402
-from enliven.reward.compose import Reward, Term, advantages  # noqa: E402
+from enliven.reward.compose import Gate, Reward, Term, advantages  # noqa: E402
 from enliven.train.loop import Config, rewards_of  # noqa: E402
 from enliven.train.monitor import (  # noqa: E402
     Stopping,
@@ -50,6 +50,17 @@ def test_a_batch_is_told_term_by_term() -> None:
     assert record["seconds/decode"] == 4.0
     assert record["pictures/edges"] == pytest.approx(0.6)
     assert record["advantages"] == pytest.approx(0, abs=1e-12)
+
+
+def test_vetoes_are_counted_gate_by_gate() -> None:
+    gated = Reward(REWARD.terms, (Gate("a", 0.3), Gate("b", 0.6), Gate("c", 0.05)))
+    batch = [scored(0.2), scored(0.4, 0.7), scored(0.9, 0.7), scored(0.9, 0.3)]
+    groups = np.array([0, 0, 1, 1], np.int64)
+    rewards = rewards_of(gated, batch, groups)
+    record = reward_record(gated, rewards, advantages(gated, rewards), batch)
+    assert record["vetoed"] == 0.5  # the first by two gates, the last by one
+    assert (record["vetoed/a"], record["vetoed/b"]) == (0.25, 0.5)
+    assert "vetoed/c" not in record
 
 
 def test_a_reward_for_which_nobody_scored_is_refused() -> None:

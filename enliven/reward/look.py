@@ -91,8 +91,7 @@ def skin(face: Frame, landmarks: Array) -> Skin:
         pores=float(np.median(np.abs(grey - soft)[mask])),
         weave=float(np.median(np.abs(soft - softer)[mask])),
         fine=high_frequency_ratio(part, mask),
-        grid=float(np.nanmax([0.0, *(grid_energy(part, period, mask) for period in GRIDS_PX
-                                     if min(width, height) >= GRID_LINES * period)])),
+        grid=_grid(part, mask),
         entropy=colours(lit, mask).entropy,
         light=float(luma.mean()),
         contrast=float(luma.std()),
@@ -101,6 +100,13 @@ def skin(face: Frame, landmarks: Array) -> Skin:
         blue=float(blue - green),
         blown=paint.blown,
     )
+
+
+def _grid(part: Frame, mask: NDArray[np.bool_]) -> float:
+    """How much a grid stands out, of those that have enough lines on the skin; 0 without any."""
+    told = [grid_energy(part, period, mask) for period in GRIDS_PX
+            if min(part.shape[:2]) >= GRID_LINES * period]  # fmt: skip
+    return float(np.nanmax([0.0, *told]))
 
 
 def at_eye_distance(reference: Reference, eyes_px: float) -> Reference:
