@@ -54,16 +54,47 @@ def make(
 
 
 @app.command()
-def export(pairs: Pairs, as_json: Json = False, quiet: Quiet = False, debug: Debug = False
-           ) -> None:  # fmt: skip
+def export(
+    pairs: Pairs,
+    inputs: Annotated[bool, typer.Option("--inputs",
+        help="Prompts as objects with text, photo and sound.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
     """Print pairs as other trainers read them, a line each with prompt, chosen and rejected:
-    enliven prefer export prefs/pairs.jsonl > chosen-rejected.jsonl
+    enliven prefer export prefs/pairs.jsonl > prefs/chosen-rejected.jsonl
     """
     with running(as_json, quiet, debug):
         from enliven.reward.preferences import exported, read_preferences
 
-        for row in exported(read_preferences(pairs)):
+        for row in exported(read_preferences(pairs), inputs=inputs):
             print(json.dumps(row, sort_keys=True))
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE",
+        help="Rows with prompt, chosen and rejected: JSON lines, or a JSON array.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="A new folder.")],
+    media: Annotated[Path | None, typer.Option(metavar="FOLDER",
+        help="What names in the file are relative to; where it lies by default.")] = None,
+    measure: Annotated[bool, typer.Option("--measure/--no-measure",
+        help="Whether to measure, in videos of other tools, what is learned from.")] = True,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
+    """Make pairs of other people's videos: to vote on, to judge, to export, and to learn from
+    where both videos show a face that speaks the same sound:
+    enliven prefer import chosen-rejected.jsonl --out prefs
+    """
+    with running(as_json, quiet, debug) as log:
+        from enliven.train.prefer_import import import_preferences
+
+        made = import_preferences(file, out, media=media, measure=measure, progress=log.progress)
+        log.note(f"{made.pairs} pairs; {made.learnable} of them can be learned from")
+        log.result(made.path, pairs=made.pairs, learnable=made.learnable)
 
 
 @app.command()

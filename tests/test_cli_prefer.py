@@ -123,12 +123,11 @@ def check_votes(out: Path, pairs: Path, judged: int) -> None:
     ben.write_text(json.dumps({"page": "p", "1": {"lips": "left", "overall": "right"}}))
     assert run(app, [*given[:-1], str(ben)]).exit_code == 0
     assert read_preferences(pairs)[-1].chosen == one.chosen
-    judged += 1
     key.write_text(json.dumps({"1": {"name": "stranger.png", "left": "one"}}))
     assert run(app, [*given[:-1], str(key)]).exit_code == 2
     told = run(app, ["prefer", "export", str(pairs)])
     rows = [json.loads(line) for line in told.stdout.splitlines()]
-    assert len(rows) == judged + 1
+    assert len(rows) == judged + 1  # what two say is one row
     assert set(rows[0]) == {"prompt", "chosen", "rejected"}
 
 

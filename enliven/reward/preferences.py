@@ -22,7 +22,8 @@ import numpy as np
 from enliven.errors import BadOption, OutputExists
 from enliven.media.files import input_file
 
-Source = Literal["judge", "human"]
+Source = Literal["judge", "human", "imported"]
+AXES = ("alignment", "fidelity", "energy")  # may be unknown
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,10 @@ class Candidate:
     """One performance of an input.
 
     input: name of the photo and sound it was made from.  name: of the candidate.
-    motion: file with what the generator made, from which to learn.  video: file to look at.
+    motion: file with what the generator made, from which to learn; "" for a video to look at
+    only.  video: file to look at.
     alignment, fidelity: 1 to 5.  energy: how much the face moves, at least 0, in any unit.
-    made: generator and settings.
+    NaN where nobody measured.  made: generator and settings.
     """
 
     input: str
@@ -52,8 +54,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Preference:
-    """chosen is better than rejected by `margin`, on the scale 1 to 5; NaN when a person chose.
-    judge: who said so, with version."""
+    """chosen is better than rejected by `margin`, on the scale 1 to 5; NaN when a person chose,
+    or when it was not told.  judge: who said so, with version."""
 
     chosen: Candidate
     rejected: Candidate
@@ -128,8 +130,20 @@ def write_preferences(path: str | Path, pairs: Sequence[Preference], *, add: boo
 
 
 def _row(pair: Preference) -> dict[str, Any]:
-    margin = pair.margin if np.isfinite(pair.margin) else None
-    return asdict(pair) | {"margin": margin, "input": pair.chosen.input}
+    row = asdict(pair) | {"margin": _told(pair.margin), "input": pair.chosen.input}
+    for side in ("chosen", "rejected"):
+        row[side] |= {axis: _told(row[side][axis]) for axis in AXES}
+    return row
+
+
+def _told(value: float) -> float | None:
+    """JSON has no NaN."""
+    return value if np.isfinite(value) else None
+
+
+def _candidate(row: Mapping[str, Any]) -> Candidate:
+    unknown = {axis: np.nan for axis in AXES if row[axis] is None}
+    return Candidate(**{**row, **unknown})
 
 
 def read_preferences(path: str | Path) -> list[Preference]:
@@ -144,26 +158,37 @@ def read_preferences(path: str | Path) -> list[Preference]:
             continue
         try:
             row = json.loads(line)
-            chosen, rejected = Candidate(**row["chosen"]), Candidate(**row["rejected"])
+            chosen, rejected = _candidate(row["chosen"]), _candidate(row["rejected"])
             margin = np.nan if row["margin"] is None else float(row["margin"])
             pair = Preference(chosen, rejected, margin, row["source"], row["judge"])
         except (ValueError, KeyError, TypeError) as error:
             raise BadOption(f"line {number} of {path} is no preference ({error}); make the file "
                             "with enliven prefer make") from None  # fmt: skip
         for each in (chosen, rejected):
-            if not (path.parent / each.motion).is_file():
-                raise BadOption(f"{path}, line {number}: {each.motion} is missing; bring the media "
-                                "folder back, or make the preferences again")  # fmt: skip
+            if not (path.parent / (each.motion or each.video)).is_file():
+                raise BadOption(
+                    f"{path}, line {number}: {each.motion or each.video} is missing; "
+                    "bring the media folder back, or make the preferences again"
+                )
         pairs.append(pair)
     return pairs
 
 
-def exported(pairs: Iterable[Preference]) -> list[dict[str, Any]]:
-    """Pairs in the form that other trainers read: prompt, chosen, rejected, each a string."""
-    return [
-        {"prompt": pair.chosen.input, "chosen": pair.chosen.video, "rejected": pair.rejected.video}
-        for pair in pairs
-    ]
+def exported(pairs: Iterable[Preference], *, inputs: bool = False) -> list[dict[str, Any]]:
+    """Pairs in the form that other trainers read: prompt, chosen, rejected; each pair once.
+
+    prompt: the name of the input; with `inputs` an object with this "text" and, where they are
+    known, "photo" and "sound".  chosen, rejected: names of the videos.
+    """
+    rows: list[dict[str, Any]] = []
+    for pair in pairs:
+        one, two = pair.chosen, pair.rejected
+        given = {key: one.made[key] for key in ("photo", "sound") if one.made.get(key)}
+        row = {"prompt": {"text": one.input, **given} if inputs else one.input,
+               "chosen": one.video, "rejected": two.video}  # fmt: skip
+        if row not in rows:
+            rows.append(row)
+    return rows
 
 
 def shown(pairs: Iterable[Preference]) -> dict[str, tuple[Candidate, Candidate]]:

@@ -24,12 +24,11 @@ from enliven.train.learner import Learner
 from enliven.train.performer_policy import PerformerPolicy, export_performer, load_performer
 from enliven.train.performer_video import Showing, Speaking, judged
 from enliven.train.posttrain import articulation_of, memory_mb
+from enliven.train.prefer_import import LONGEST
 from enliven.train.rollout import Place
 from enliven.train.workers import Scoring
 
 log = logging.getLogger("enliven")
-
-LONGEST = 60  # seconds of a clip
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,16 @@ def load_pairs(path: Path, models: Path | None = None) -> list[Pair]:
              if line.strip()]  # fmt: skip
     if not stored:
         raise BadOption(f"{path} holds no pairs; make some with enliven prefer make")
-    return [_pair(path, number, each, models) for number, each in zip(lines, stored, strict=True)]
+    known = [(number, each) for number, each in zip(lines, stored, strict=True)
+             if each.chosen.motion and each.rejected.motion]  # fmt: skip
+    if not known:
+        raise BadOption(f"no pair of {path} states what was drawn for its videos, so nothing can "
+                        "be learned; import them again without --no-measure, or make some with "
+                        "enliven prefer make")  # fmt: skip
+    if len(known) < len(stored):
+        log.warning("%d of %d pairs are only to look at and are left out",
+                    len(stored) - len(known), len(stored))  # fmt: skip
+    return [_pair(path, number, each, models) for number, each in known]
 
 
 def _pair(path: Path, line: int, stored: Preference, models: Path | None) -> Pair:
@@ -131,7 +139,7 @@ def _given(folder: Path, made: Mapping[str, Any], models: Path | None) -> Speaki
         raise ValueError(f"a clip of {seconds} s is not from 1 to {LONGEST} s long")
     if not sound.is_file():
         raise ValueError(f"{made['sound']} is missing")
-    return Speaking(Path(made["photo"]), sound.resolve(), 0.0, seconds, models=models)
+    return Speaking(folder / made["photo"], sound.resolve(), 0.0, seconds, models=models)
 
 
 def _parts(folder: Path, one: Candidate, seconds: int) -> np.ndarray:
