@@ -15,11 +15,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch: pip install enliven[train]")
 pytest.importorskip("tensorboard", reason="training needs tensorboard: pip install enliven[train]")
 
-from toy_policy import REWARD, ToyPolicy, tilted  # noqa: E402
+from toy_policy import REWARD, SCALE, ToyPolicy, tilted  # noqa: E402
 from toy_scores import GOAL, away, decode, near_goal, troubled  # noqa: E402
 
 from enliven.errors import BadOption, OutputError, TrainingStopped  # noqa: E402
-from enliven.flow import transition  # noqa: E402
+from enliven.flow import coefficients, replay, transition  # noqa: E402
 from enliven.train import learner as learning_module  # noqa: E402
 from enliven.train.adapter import Adapting  # noqa: E402
 from enliven.train.grpo import Batch, Grpo, Winners  # noqa: E402
@@ -120,6 +120,47 @@ def test_the_first_update_is_on_policy_and_any_split_gives_its_gradient(ratio: s
         found.append(slope)
     for other in found[1:]:
         torch.testing.assert_close(other, found[0], rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_what_each_step_adds_to_the_gradient_is_told(parts: int) -> None:
+    """By hand for a first update: -mean over samples of A z dmu/dm / sd, for each step."""
+    gains = np.random.default_rng(0).standard_normal((3, 6))
+    policy = ToyPolicy(2, parts)
+    learner = Learner(policy.module, Learning(), Adapting())
+    batch = batch_of(policy, Exploring(members=6, groups=3, steps=6, window=2), gains)
+    _, slope, told = gradient(policy, learner, Grpo("plain", "none", beta=0.0, growth=0.0), batch)
+    expected: dict[int, np.ndarray] = {}
+    for group, gain in zip(batch.groups, gains, strict=True):
+        for piece in group.pieces:
+            made = piece.trajectory
+            kept = np.ones(2) if made.given is None else ~np.asarray(made.given)
+            for one in replay(policy.field(None), made):
+                t, sd = float(made.times[one.step]), float(one.transition.deviation)
+                level = made.noise_levels[one.step]
+                q = coefficients(t, made.times[one.step + 1], level, made.kernel).velocity
+                variance = (1 - t) ** 2 * SCALE**2 + t**2
+                by_mean = (-t * (1 - t) + (1 - t) ** 2 * SCALE**2) / variance - 1
+                z = (made.states[one.step + 1] - one.transition.mean).detach().numpy() / sd
+                each = -(gain[:, None] * z * kept * q * by_mean / sd / kept.sum()).sum(0)
+                share = each / (len(gains) * 6 * parts * 2)
+                expected[one.step] = expected.get(one.step, 0.0) + share
+    found = {int(name[9:]): values for name, values in told.items() if "gradient/" in name}
+    assert set(found) == set(expected)
+    assert len(found) > 1
+    for step, value in expected.items():
+        assert found[step] == [pytest.approx(np.linalg.norm(value), rel=1e-9)]
+    np.testing.assert_allclose(sum(expected.values()), slope.numpy(), rtol=1e-9)
+
+
+def test_the_page_shows_gradients_by_step(tmp_path: Path) -> None:
+    config = replace(CONFIG, iterations=2, method=replace(CONFIG.method, updates=2),
+                     exploring=replace(CONFIG.exploring, window=1, early=0.2))  # fmt: skip
+    outcome = improve(ToyPolicy(), config, tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=False)
+    for record in state["records"]:  # one noisy step, the first: all of the gradient is its
+        assert record["gradient/0"] == pytest.approx(record["gradient"], rel=1e-12)
+    assert "Gradient by noisy step" in outcome.report.read_text("utf-8")
 
 
 def test_a_sample_that_does_not_count_moves_nothing() -> None:

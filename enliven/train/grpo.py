@@ -9,7 +9,8 @@ fine-tuning at its simplest): the plain SFT that GRPO has to beat.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from enliven.train.objectives import (
     step_weights,
 )
 from enliven.train.objectives import velocity_distance as distance
+from enliven.train.parallel import add_up, gathered
 from enliven.train.policy import Policy
 from enliven.train.rollout import Drawn, For, Frozen, Piece
 
@@ -92,20 +94,23 @@ class Grpo:
         return CLIP[self.ratio] if self.clip is None else self.clip
 
     def backward(self, policy: Policy, learner: Learner, batch: Batch) -> tuple[float, Told]:
+        """ "gradient/STEP" is the norm of what each noisy step added to the gradient."""
         loss, told = 0.0, Told()
-        for group, old, advantages, counted in zip(*batch[:4], strict=True):
-            for piece, steps in zip(group.pieces, old.steps, strict=True):
-                weights = step_weights(piece.trajectory, self.weighting, self.ratio)
-                total = batch.total * _parts(group) * len(steps)
-                for before, reference, now in _replays(policy, learner, piece, steps):
-                    rows, seen = self._rows(piece, before, reference, now, advantages, weights)
-                    kept = torch.as_tensor(counted[piece.rows].copy(), device=rows.device)
-                    one = average(rows, kept, max(1, total))
-                    one.backward()
-                    loss += float(one.detach())
-                    for name, value in seen.items():
-                        told.setdefault(name, []).append(value)
-        return loss, told
+        with Contributions({} if learner.sharded else learner.weights) as added:
+            for group, old, advantages, counted in zip(*batch[:4], strict=True):
+                for piece, steps in zip(group.pieces, old.steps, strict=True):
+                    weights = step_weights(piece.trajectory, self.weighting, self.ratio)
+                    total = batch.total * _parts(group) * len(steps)
+                    for before, reference, now in _replays(policy, learner, piece, steps):
+                        rows, seen = self._rows(piece, before, reference, now, advantages, weights)
+                        kept = torch.as_tensor(counted[piece.rows].copy(), device=rows.device)
+                        one = average(rows, kept, max(1, total))
+                        added.step = before.step
+                        one.backward()
+                        loss += float(one.detach())
+                        for name, value in seen.items():
+                            told.setdefault(name, []).append(value)
+        return loss, told | {f"gradient/{k}": [norm] for k, norm in added.norms().items()}
 
     def _rows(self, piece: Piece, before: Any, reference: "_At", now: "_At",
               advantages: NDArray[np.float64], weights: NDArray[np.float64]
@@ -195,6 +200,47 @@ class Winners:
             x = torch.where(known, data, x)
         v = policy.velocity(x, t, piece.condition)
         return distance(v, target(data, noise), trajectory.given)
+
+
+class Contributions:
+    """What each step adds to the gradients of weights, seen on its way; nothing is changed.
+
+    Use as a context; set `step` before each backward.  Sums are kept apart because gradients of
+    several samples may cancel.  Without weights nothing is told: those that are sharded get
+    gradients of different steps from different processes at once.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        self.step = 0
+        self._weights = weights
+        self._sums: dict[int, dict[str, Tensor]] = {}
+        self._hooks: list[Any] = []
+
+    def __enter__(self) -> Self:
+        self._hooks = [weight.register_hook(partial(self._see, name))
+                       for name, weight in self._weights.items()]  # fmt: skip
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _see(self, name: str, gradient: Tensor) -> None:
+        sums = self._sums.setdefault(self.step, {})
+        if name in sums:
+            sums[name] += gradient
+        else:
+            sums[name] = gradient.clone()
+
+    def norms(self) -> dict[int, float]:
+        """By step, of the sums over all processes, which all must ask for."""
+        made = {}
+        for step in sorted({step for part in gathered(list(self._sums)) for step in part}):
+            sums = self._sums.get(step, {})
+            parts = [sums.get(n, torch.zeros_like(w)) for n, w in self._weights.items()]
+            add_up(parts)
+            made[step] = math.hypot(*(float(torch.linalg.vector_norm(part)) for part in parts))
+        return made
 
 
 class _At(NamedTuple):

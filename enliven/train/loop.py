@@ -265,7 +265,8 @@ class _Run:
             now = means(merged)
             if update == 0 and "ratio apart" in now:
                 told["first ratio apart"] = now["ratio apart"]
-            told |= now
+            # gradients are those of the first update, as the norm of all of it is
+            told |= {n: v for n, v in now.items() if not (update and n.startswith("gradient/"))}
         return told, norms, losses[0]
 
     def _inputs(self) -> list[Any]:
