@@ -4,6 +4,7 @@
     python benchmarks/blind.py videos PAGE.html --pairs prefs/pairs.jsonl
     python benchmarks/blind.py build PAGE.html --one DIR --two DIR [--real DIR] [--sheets DIR]
     python benchmarks/blind.py count PAGE.key.json CHOICES.json [...]
+    python benchmarks/blind.py judge --one DIR --two DIR [--photos DIR]
 
 `videos` pairs mp4 files of the same name in two folders, or those of a file of `enliven prefer`;
 it asks about lips, liveliness, looks and the whole.  `build` pairs pictures of the same name
@@ -13,7 +14,9 @@ only in PAGE.key.json.  --sheets writes the pairs of pictures as numbered PNG fi
 without a browser; their choices are a JSON object from pair number to "left", "right" or "same".
 
 `count` prints how often each was preferred, with the 95% interval of Wilson (1927) and the exact
-sign test; ties are counted apart.
+sign test; ties are counted apart.  `judge` prints the same of the scores of `enliven.judge`, and
+the mean difference with its paired bootstrap interval; with --key and --choices also how often it
+decides as people do.
 """
 
 import argparse
@@ -25,6 +28,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from blind_count import CHOICES, count
+from blind_judge import TIE, judge
 from blind_videos import Look, write_page
 from numpy.typing import NDArray
 
@@ -134,6 +138,15 @@ def main() -> None:
     counter.add_argument("key", type=Path)
     counter.add_argument("choices", type=Path, nargs="+")
     counter.set_defaults(run=lambda given: count(given.key, given.choices))
+    judging = commands.add_parser("judge", help="let the judge compare two folders of videos")
+    judging.add_argument("--one", type=Path, required=True)
+    judging.add_argument("--two", type=Path, required=True)
+    judging.add_argument("--photos", type=Path, help="folder of the photos, named as the videos")
+    judging.add_argument("--tie", type=float, default=TIE, help="of the scale; default %(default)s")
+    judging.add_argument("--key", type=Path, help="of a page of these videos, with --choices")
+    judging.add_argument("--choices", type=Path, nargs="+", default=[])
+    judging.set_defaults(run=lambda given: judge(given.one, given.two, given.photos, given.tie,
+                                                 given.key, given.choices))  # fmt: skip
     arguments = parser.parse_args()
     try:
         arguments.run(arguments)

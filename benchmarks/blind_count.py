@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 CHOICES = ("left", "right", "same")
+HEAD = f"{'':14s}  one  two  neither   one of the decided   95% interval   sign test p"
 PICTURES = "preferred"  # name of the one question on pages of pictures
 
 
@@ -23,7 +24,7 @@ def wilson(won: int, of: int, z: float = 1.96) -> tuple[float, float]:
     share, spread = won / of, z * z / of
     middle = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * float(np.sqrt(share * (1 - share) / of + spread / (4 * of)))
-    return middle - half, middle + half
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def sign_test(won: int, lost: int) -> float:
@@ -40,7 +41,7 @@ def votes_of(key: Mapping[str, Any], files: Sequence[Path]) -> dict[str, dict[st
     """
     found: dict[str, dict[str, list[int]]] = {}
     for path in files:
-        choices = _read(path)
+        choices = read_object(path)
         if choices.pop("page", key.get("page")) != key.get("page"):
             raise SystemExit(f"{path} holds the choices of another page; give the key of that one")
         for number, answer in choices.items():
@@ -56,23 +57,28 @@ def votes_of(key: Mapping[str, Any], files: Sequence[Path]) -> dict[str, dict[st
 
 def count(key: Path, choices: Sequence[Path]) -> None:
     """Prints a line for each question."""
-    page = _read(key)
+    page = read_object(key)
     found = votes_of(page, choices)
     if not found:
         raise SystemExit("nobody has chosen anything in these files")
     pairs = sum(number != "page" for number in page)
     print(f"{len(choices)} files of choices, {pairs} pairs; each counts once, for whom most chose")
-    print("question    one  two  neither   one of the decided   95% interval   sign test p")
+    print(HEAD)
     for axis, votes in found.items():
         most = Counter(int(np.sign(sum(own))) for own in votes.values())
-        decided = most[1] + most[-1]
-        low, high = wilson(most[1], decided)
-        share = f"{100 * most[1] / decided:.0f}%" if decided else "-"
-        between = f"{100 * low:.0f} to {100 * high:.0f}%"
-        print(f"{axis:10s} {most[1]:4d} {most[-1]:4d} {most[0]:8d}   {share:>18s}   {between:>12s}"
-              f"   {sign_test(most[1], most[-1]):11.3g}")  # fmt: skip
+        print(line(axis, most[1], most[-1], most[0]))
     if len(choices) > 1:
         print(_agreement(found))
+
+
+def line(name: str, won: int, lost: int, neither: int) -> str:
+    """A row under HEAD."""
+    decided = won + lost
+    low, high = wilson(won, decided)
+    share = f"{100 * won / decided:.0f}%" if decided else "-"
+    between = f"{100 * low:.0f} to {100 * high:.0f}%"
+    return (f"{name:14s} {won:4d} {lost:4d} {neither:8d}   {share:>18s}   {between:>12s}"
+            f"   {sign_test(won, lost):11.3g}")  # fmt: skip
 
 
 def _agreement(found: Mapping[str, Mapping[str, Sequence[int]]]) -> str:
@@ -88,7 +94,8 @@ def _agreement(found: Mapping[str, Mapping[str, Sequence[int]]]) -> str:
     return f"two people who both decided chose the same: {share} ({several} times two people)"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; stops with a message at anything else."""
     try:
         content = json.loads(path.read_text("utf-8"))
         if isinstance(content, dict):

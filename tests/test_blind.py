@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 import re
 import runpy
 import sys
@@ -12,6 +13,10 @@ from pathlib import Path
 import av
 import pytest
 from media_made import grey_clip
+
+from enliven.reward.evaluate import Evaluation
+from enliven.reward.shelf import Judged
+from enliven.types import Score, Scorecard
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 GREY = {"one": 200, "two": 60}
@@ -131,6 +136,35 @@ def test_choices_are_counted_by_question(blind, tmp_path: Path, capsys) -> None:
     (tmp_path / "ben.json").write_text(json.dumps({"1": "middle"}))
     with pytest.raises(SystemExit, match="'middle' is not one of"):
         blind("count", tmp_path / "key.json", tmp_path / "ben.json")
+
+
+def test_the_judge_is_counted_as_people_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Three clips: lips better by 2 of the scale of 4, worse by 1, equal; the rest unknown."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from blind_judge import agreement, differences, table
+
+    lips = {"x": (5.0, 3.0), "y": (2.0, 3.0), "z": (4.0, 4.02)}
+    unknown = Score(math.nan, 1.0, 5.0, valid=False, why="too dark")
+    judged = {
+        (system, clip): Judged(Scorecard({"lip_sync": Score(values[k], 1.0, 5.0),
+                                          "expressiveness": unknown, "motion": unknown}), None)
+        for k, system in enumerate(("one", "two")) for clip, values in lips.items()
+    }  # fmt: skip
+    found = Evaluation(("one", "two"), ("x", "y", "z"), judged, (), "test 1")
+    gaps = differences(found, ["x", "y", "z"])
+    assert gaps["lip_sync"] == pytest.approx([0.5, -0.25, -0.005])
+    rows = {row.split()[0]: row for row in table(gaps, 0.01).splitlines()[1:]}
+    assert rows["lip_sync"].split()[1:5] == ["1", "1", "1", "50%"]
+    assert "+0.082" in rows["lip_sync"]
+    assert "3 unknown" in rows["motion"]
+    page = {str(n): {"name": f"{clip}.mp4", "left": "one"} for n, clip in enumerate("xyz", 1)}
+    choices = {"1": {"lips": "left", "real": "left"}, "2": {"lips": "left"}, "3": {"lips": "left"}}
+    (tmp_path / "anna.json").write_text(json.dumps(choices))
+    told = {name: dict(zip("xyz", gap, strict=True)) for name, gap in gaps.items()}
+    (said,) = agreement(told, 0.01, page, [tmp_path / "anna.json"])
+    assert said == "lips: people and lip_sync say the same of 1 of the 2 pairs that both decide"
 
 
 def test_pictures_are_counted_as_ever(blind, tmp_path: Path, capsys) -> None:
