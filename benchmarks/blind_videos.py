@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import shutil
+import sys
 import tempfile
 import wave
 from collections.abc import Iterator, Mapping
@@ -58,6 +59,7 @@ def write_page(page: Path, pairs: Mapping[str, tuple[Path, Path]], seed: int,
     media = []
     for number, name in enumerate(names, 1):
         flipped = bool(random.integers(2))
+        print(f"encodes pair {number} of {len(names)}", file=sys.stderr, flush=True)
         key[str(number)] = {"name": name, "left": "two" if flipped else "one"}
         shown = _alike(pairs[name], look, notes)
         for side, content in zip("ab", shown[::-1] if flipped else shown, strict=True):

@@ -122,8 +122,10 @@ def votes(
                   for p in stored if p.source == "judge"}  # fmt: skip
         candidates = shown(stored) | strips
         page = _read(key)
-        named = {str(one["name"]) for one in page.values() if isinstance(one, dict)}
-        if unknown := sorted(named - set(candidates)):
+        entries = [one for number, one in page.items() if number != "page"]
+        if not all(isinstance(one, dict) and one.get("left") in ("one", "two") for one in entries):
+            raise BadOption(f"{key} is no key of a page; give PAGE.key.json")
+        if unknown := sorted({str(one.get("name")) for one in entries} - set(candidates)):
             raise BadOption(f"{key} shows {unknown[0]}, which is no pair of {pairs}; give the key "
                             "of a page made of this file, or of its folder `blind`")  # fmt: skip
         said = {pair.judge for pair in stored}

@@ -125,6 +125,10 @@ def check_votes(out: Path, pairs: Path, judged: int) -> None:
     assert read_preferences(pairs)[-1].chosen == one.chosen
     key.write_text(json.dumps({"1": {"name": "stranger.png", "left": "one"}}))
     assert run(app, [*given[:-1], str(key)]).exit_code == 2
+    key.write_text(json.dumps({"1": {"name": name}}))
+    told = run(app, [*given[:-1], str(ben)])
+    assert told.exit_code == 2
+    assert "no key of a page" in told.stderr
     told = run(app, ["prefer", "export", str(pairs)])
     rows = [json.loads(line) for line in told.stdout.splitlines()]
     assert len(rows) == judged + 1  # what two say is one row
