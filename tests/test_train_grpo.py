@@ -1,5 +1,6 @@
 """Post-training end to end on a Gaussian policy, where it is known what must come out."""
 
+import math
 import os
 import signal
 import socket
@@ -18,9 +19,10 @@ pytest.importorskip("tensorboard", reason="training needs tensorboard: pip insta
 from toy_policy import REWARD, SCALE, ToyPolicy, tilted  # noqa: E402
 from toy_scores import GOAL, away, decode, near_goal, troubled  # noqa: E402
 
-from enliven.errors import BadOption, OutputError, TrainingStopped  # noqa: E402
+from enliven.errors import BadMedia, BadOption, OutputError, TrainingStopped  # noqa: E402
 from enliven.flow import coefficients, replay, transition  # noqa: E402
 from enliven.train import learner as learning_module  # noqa: E402
+from enliven.train import loop as loop_module  # noqa: E402
 from enliven.train.adapter import Adapting  # noqa: E402
 from enliven.train.grpo import Batch, Grpo, Winners  # noqa: E402
 from enliven.train.learner import Learner, Learning  # noqa: E402
@@ -245,6 +247,52 @@ def test_a_full_disk_leaves_the_checkpoint_before(
         improve(ToyPolicy(), replace(CONFIG, iterations=3), tmp_path)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
     assert not list(tmp_path.glob("*.part"))
+    monkeypatch.undo()  # somebody made room
+    improve(ToyPolicy(), replace(CONFIG, iterations=3), tmp_path)
+    improve(ToyPolicy(), replace(CONFIG, iterations=3), tmp_path / "whole")
+    resumed, whole = (weights_after(folder, replace(CONFIG, iterations=3))
+                      for folder in (tmp_path, tmp_path / "whole"))  # fmt: skip
+    assert resumed[0] == whole[0]
+    assert torch.equal(resumed[1], whole[1])
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file could not be written"):
+        improve(ToyPolicy(), CONFIG, tmp_path / "file")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "report.part")
+
+    monkeypatch.setattr(loop_module, "write_report", full)
+    with pytest.raises(OutputError, match=r"No space left.*goes on from the last checkpoint"):
+        improve(ToyPolicy(), CONFIG, tmp_path / "run")
+
+
+def test_workers_that_die_and_hang_do_not_stop_a_run(tmp_path: Path) -> None:
+    """What cannot be scored counts for nothing; the same run goes on afterwards."""
+    policy = ToyPolicy(inputs=["dies", "hangs"], scoring=Scoring(decode, troubled))
+    policy.held_out = ["one"]
+    config = replace(CONFIG, exploring=replace(CONFIG.exploring, members=4, groups=2), iterations=1)
+    improve(policy, config, tmp_path, workers=2, timeout=3.0)
+    improve(ToyPolicy(), replace(config, iterations=2), tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=False)
+    record = state["records"][0]
+    assert 0 < record["invalid"] < 1
+    assert math.isfinite(record["loss"])
+    assert state["iteration"] == 2
+
+
+def test_a_held_out_input_that_is_gone_stops_the_run_until_it_is_back(tmp_path: Path) -> None:
+    policy = ToyPolicy()
+    improve(policy, replace(CONFIG, iterations=1), tmp_path)
+    policy = ToyPolicy()
+    policy.held_out = ["gone"]
+    with pytest.raises(BadMedia, match="photo is missing"):
+        improve(policy, replace(CONFIG, iterations=2), tmp_path)
+    assert improve(ToyPolicy(), replace(CONFIG, iterations=2), tmp_path).iterations == 2
 
 
 def test_other_options_and_sizes_do_not_continue_a_run(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install enliven[train]")
@@ -24,7 +25,7 @@ from toy_scores import decode, troubled  # noqa: E402
 
 from enliven.errors import BadOption  # noqa: E402
 from enliven.train.adapter import Adapting, adapt, merged_state  # noqa: E402
-from enliven.train.dpo import Dpo  # noqa: E402
+from enliven.train.dpo import Dpo, Pair, Preferring, Watching, prefer  # noqa: E402
 from enliven.train.grpo import Grpo, Winners  # noqa: E402
 from enliven.train.learner import Learner, Learning, load, save  # noqa: E402
 from enliven.train.loop import Config, improve  # noqa: E402
@@ -130,7 +131,7 @@ def in_two(function: str, folder: Path) -> None:
         for rank in range(2)
     ]  # fmt: skip
     try:
-        told = [process.communicate(timeout=170)[1] for process in both]
+        told = [process.communicate(timeout=400)[1] for process in both]
         assert [process.returncode for process in both] == [0, 0], "\n".join(told)
     finally:
         for process in both:
@@ -203,6 +204,16 @@ def runs(folder: Path, sharded: bool = True) -> None:
             adapt(policy.module, one.adapting, one.seed)
             shard(policy.module)
         improve(policy, one, folder / name)
+    rng = np.random.default_rng(3)
+    pairs = [Pair("one", (torch.tensor(rng.normal([[0.6] * 3, [-0.6] * 3], 0.1)),))
+             for _ in range(8)]  # fmt: skip
+    policy = ToyPolicy(3)
+    if sharded:
+        shard(policy.module)
+    prefer(policy, pairs, Preferring(
+        Dpo(beta=4.0, draws=2), Learning(rate=0.02, average=0.5), pairs=4, reuse=2,
+        watching=Watching(REWARD, exploring=Exploring(steps=5), every=2),
+    ), folder / "pairs")  # fmt: skip
     if sharded:
         policy = ToyPolicy()
         shard(policy.module)
@@ -214,7 +225,7 @@ def runs(folder: Path, sharded: bool = True) -> None:
 def test_a_run_on_sharded_weights_is_that_of_one_process(tmp_path: Path) -> None:
     in_two("runs", tmp_path / "two")
     runs(tmp_path / "one", sharded=False)
-    for name in ("grpo", "lora", "winners", "dpo"):
+    for name in ("grpo", "lora", "winners", "dpo", "pairs"):
         two, one = (torch.load(tmp_path / side / name / "checkpoint.pt", weights_only=False)
                     for side in ("two", "one"))  # fmt: skip
         for a, b in zip(two["records"], one["records"], strict=True):
@@ -260,7 +271,7 @@ def test_launchers_start_the_command_line(launcher: list[str], tmp_path: Path) -
     recipe.write_text(RECIPE.format(path=str(Path(__file__).parent)))
     done = subprocess.run(
         [sys.executable, "-m", *launcher, "enliven", "train", str(recipe), "--out",
-         str(tmp_path / "two")], capture_output=True, text=True, timeout=170,
+         str(tmp_path / "two")], capture_output=True, text=True, timeout=400,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

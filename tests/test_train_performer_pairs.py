@@ -13,15 +13,18 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install e
 pytest.importorskip("safetensors", reason="training needs safetensors: pip install enliven[train]")
 pytest.importorskip("tensorboard", reason="training needs tensorboard: pip install enliven[train]")
 
+from performer_scores import shown  # noqa: E402
+
 from enliven.cli import app  # noqa: E402
 from enliven.errors import BadOption  # noqa: E402
 from enliven.motion.generator import Generator  # noqa: E402
 from enliven.recipes.dpo import recipe  # noqa: E402
+from enliven.reward.compose import Reward, Term  # noqa: E402
 from enliven.reward.preferences import Candidate, Preference, write_preferences  # noqa: E402
 from enliven.train.dpo import Dpo  # noqa: E402
 from enliven.train.learner import Learning  # noqa: E402
 from enliven.train.performer_pairs import FromPairs, load_pairs, policy_of  # noqa: E402
-from enliven.train.performer_video import Speaking  # noqa: E402
+from enliven.train.performer_video import Gathering, Speaking  # noqa: E402
 from enliven.train.prefer_make import SETTINGS, Wanted, drawn  # noqa: E402
 from enliven.train.rollout import Exploring, Place, draw_group  # noqa: E402
 
@@ -79,6 +82,38 @@ def test_the_recipe_learns_and_writes_models(stored: Path, tmp_path: Path) -> No
     made, before = (Generator.load(m).generate(samples, seconds=1.0) for m in (models, None))
     assert len(made) == 25
     assert not np.allclose(made.values, before.values, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_held_out_photos_and_voices_are_watched(
+    stored: Path, portrait_jpg: Path, speech_wav: Path, tmp_path: Path, face_networks: Path
+) -> None:
+    config = replace(recipe().config, pairs=2, reuse=1)
+    watching = replace(config.watching, reward=Reward((Term("frames", 1.0, 0.0),)))
+    made = FromPairs(replace(config, watching=watching), size=128, score=shown,
+                     gathering=Gathering(seconds=1, held_out=1))  # fmt: skip
+    seen = []
+    models = made.run(stored, tmp_path / "run", photos=portrait_jpg, sounds=speech_wav, workers=0,
+                      progress=lambda *now: seen.append(now))  # fmt: skip
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=False)
+    assert [one["iteration"] for one in state["evaluations"]] == [0, 1]
+    assert all(one["score/frames"] == 0.25 for one in state["evaluations"])  # 25 of 100
+    assert all(-1 <= one["held out"] <= 1 for one in state["evaluations"])
+    assert seen[-1] == ("updates", 1, 1)
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert page.count("data:image/jpeg;base64,") == 2
+    assert (models / "performer.onnx").exists()
+
+
+def test_held_out_inputs_need_both_and_a_recipe_that_watches(stored: Path, tmp_path: Path) -> None:
+    arguments = ["train", "recipes.dpo", "--pairs", str(stored), "--out", str(tmp_path / "run")]
+    told = CliRunner().invoke(app, [*arguments, "--photos", str(tmp_path)])
+    assert told.exit_code == 2
+    assert "need photos and sounds" in told.stderr
+    blind = FromPairs(replace(recipe().config, watching=None))
+    with pytest.raises(BadOption, match="watches no held-out inputs"):
+        blind.run(stored, tmp_path / "run", photos=tmp_path, sounds=tmp_path)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_plan_counts_and_writes_nothing(stored: Path, tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 Copy this file, change what you like and give its path: enliven train my_dpo.py ...
 """
 
+from enliven.reward.compose import FLOWPORTRAIT
 from enliven.train.adapter import Adapting
-from enliven.train.dpo import Dpo, Preferring
+from enliven.train.dpo import Dpo, Preferring, Watching
 from enliven.train.learner import Learning
 from enliven.train.performer_pairs import FromPairs
+from enliven.train.rollout import Exploring
 
 
 def recipe() -> FromPairs:
@@ -17,5 +19,9 @@ def recipe() -> FromPairs:
             adapting=Adapting(rank=16, alpha=32.0),
             pairs=8,
             reuse=4,
+            # with --photos and --sounds: what is kept out of the pairs decides which weights stay
+            watching=Watching(
+                FLOWPORTRAIT, held_out=("agreement",), exploring=Exploring(steps=8), every=10
+            ),
         )
     )

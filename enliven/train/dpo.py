@@ -9,27 +9,35 @@ Legend: a pair has two rows, the preferred first.
 """
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
 
 from enliven.errors import BadOption, TrainingStopped
 from enliven.flow import gaussian, interpolate, target
+from enliven.reward.compose import Reward
 from enliven.train.adapter import Adapting
-from enliven.train.grpo import Batch, Told, means
-from enliven.train.learner import Learner, Learning, load, plain, save
+from enliven.train.evaluate import Canary, best_of, evaluate
+from enliven.train.grpo import Batch, Told, means, merged
+from enliven.train.learner import Learner, Learning, load, plain, save, writing
+from enliven.train.monitor import Record, Stopping, ends, write_scalars
 from enliven.train.objectives import PairErrors, dpo_loss, dpo_margin, implicit_accuracy
 from enliven.train.objectives import velocity_distance as distance
+from enliven.train.parallel import gathered, place, share
 from enliven.train.policy import Policy
-from enliven.train.rollout import For, Place
+from enliven.train.report import write_pairs_report
+from enliven.train.rollout import Exploring, For, Place
+from enliven.train.workers import Workers
 
-Record = dict[str, float]
+Progress = Callable[[str, int, int], object]
 
 
 class Pair(NamedTuple):
@@ -132,13 +140,39 @@ def _errors(policy: Policy, part: Any, data: Tensor, noise: Tensor, t: Tensor) -
 
 
 @dataclass(frozen=True)
+class Watching:
+    """How held-out inputs are evaluated while pairs are learned.
+
+    reward, held_out: see `loop.Config`; the mean of the latter, or the reward without any,
+        decides which weights are kept, and ends the run when it falls while implicit accuracy
+        rises (`falls` and `least` of stopping).
+    exploring: its steps and shift, with which inputs are drawn.  every: updates.
+    """
+
+    reward: Reward
+    held_out: tuple[str, ...] = ()
+    exploring: Exploring = field(default_factory=Exploring)
+    stopping: Stopping = field(default_factory=Stopping)
+    every: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.seed < 0:
+            raise BadOption("every is 1 or more, seed 0 or more")
+
+    @property
+    def decides(self) -> str:
+        return "held out" if self.held_out else "reward"
+
+
+@dataclass(frozen=True)
 class Preferring:
     """A run over stored pairs.  Raises BadOption.
 
     pairs: of an update.  reuse: how often a pair may be learned from; with that the run ends.
     accuracy: implicit accuracy, over the last `steady` updates, above which it ends: then the
     pairs are learned by heart.  rise: of the winners' own error, in the unit of the data
-    squared, above which it ends: the generator forgets.
+    squared, above which it ends: the generator forgets.  watching: None evaluates nothing.
     """
 
     method: Dpo = field(default_factory=Dpo)
@@ -151,6 +185,7 @@ class Preferring:
     steady: int = 20
     save_every: int = 10
     seed: int = 0
+    watching: Watching | None = None
 
     def __post_init__(self) -> None:
         if min(self.pairs, self.reuse, self.steady, self.save_every) < 1 or self.seed < 0:
@@ -159,68 +194,162 @@ class Preferring:
 
 @dataclass(frozen=True)
 class Preferred:
-    """How a run ended.  records: of every update.  why: what ended it before its time, or ""."""
+    """How a run ended.  records: of every update.  why: what ended it before its time, or "".
+
+    evaluations: of held-out inputs, if they were watched; best: the update whose mean weights
+    the module now has.  report: an HTML page.
+    """
 
     updates: int
     why: str
     records: tuple[Record, ...]
+    evaluations: tuple[Record, ...]
+    best: int
+    report: Path
 
 
-def prefer(policy: Policy, pairs: Sequence[Pair], config: Preferring, folder: Path) -> Preferred:
-    """Learn from stored pairs; the module ends up with the mean weights.
+def prefer(policy: Policy, pairs: Sequence[Pair], config: Preferring, folder: Path, *,
+           workers: int = 0, timeout: float = 300.0, progress: Progress | None = None
+           ) -> Preferred:  # fmt: skip
+    """Learn from stored pairs; the module ends up with the mean weights, the best if watched.
 
-    folder: of the run; one that was stopped there is continued, bit for bit.
-    Raises BadOption without pairs, TrainingStopped when a loss is not finite (the checkpoint
-    before stays), OutputError.
+    folder: of the run; one that was stopped there is continued, bit for bit.  workers, timeout:
+    of evaluations, see `loop.improve`.
+    Raises BadOption without pairs, TrainingStopped when a loss is not finite or the judge has
+    changed (the checkpoint before stays), OutputError.
     """
     if not pairs:
         raise BadOption("there are no pairs to learn from; make some with enliven prefer make")
-    folder.mkdir(parents=True, exist_ok=True)
-    learner = Learner(policy.module, config.learning, config.adapting, config.seed)
-    checkpoint = folder / "checkpoint.pt"
-    records: list[Record] = []
-    state = load(checkpoint, config, free=("reuse",))
-    if state is not None:
-        learner.restore(state["learner"], checkpoint)
-        records = state["records"]
-    last = math.ceil(len(pairs) * config.reuse / config.pairs)
-    why = _enough(records, config)
-    while len(records) < last and not why:
-        records.append(_update(policy, learner, pairs, config, len(records), checkpoint))
-        why = _enough(records, config)
-        if why or len(records) == last or len(records) % config.save_every == 0:
-            save(checkpoint, {"config": plain(config), "learner": learner.state(),
-                              "records": records})  # fmt: skip
-    with torch.no_grad():
-        for name, value in learner.mean.items():
-            learner.weights[name].copy_(value)
-    return Preferred(len(records), why, tuple(records))
+    if config.watching and not policy.held_out:
+        raise BadOption("there are no held-out inputs to watch; give some, or leave watching out")
+    count = workers if config.watching else 0
+    with writing(folder), Workers(policy.scoring, count, timeout) as crew:
+        folder.mkdir(parents=True, exist_ok=True)
+        run = _Run(policy, pairs, config, folder, crew)
+        try:
+            run.go(progress or (lambda *_: None))
+        finally:
+            run.close()
+        return run.outcome()
 
 
-def _update(policy: Policy, learner: Learner, pairs: Sequence[Pair], config: Preferring,
-            number: int, checkpoint: Path) -> Record:  # fmt: skip
-    learner.start()
-    loss, told = 0.0, Told()
-    for at in range(number * config.pairs, (number + 1) * config.pairs):
-        turn, place = divmod(at, len(pairs))
-        order = Place(config.seed, turn, 0).rng(For.INPUTS).permutation(len(pairs))
-        pair = pairs[int(order[place])]
-        one, seen = config.method.learn(policy, learner, pair, Place(config.seed, number, at),
-                                        1 / config.pairs)  # fmt: skip
-        loss += one
-        for name, value in seen.items():
-            told.setdefault(name, []).append(value)
-    norm = learner.step()
-    if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise TrainingStopped(
-            f"loss {loss} and gradient {norm} at update {number} are not finite; {checkpoint} is "
-            "as it was before: lower the rate or beta, and begin again in another folder"
-        )
-    return {"loss": loss, "gradient": norm} | means(told)
+@final
+class _Run:
+    """The state of a run between updates."""
+
+    def __init__(self, policy: Policy, pairs: Sequence[Pair], config: Preferring, folder: Path,
+                 crew: Workers) -> None:  # fmt: skip
+        self.policy, self.pairs, self.config = policy, pairs, config
+        self.folder, self.crew = folder, crew
+        self.learner = Learner(policy.module, config.learning, config.adapting, config.seed)
+        if self.learner.sharded and config.pairs % place()[1]:
+            raise BadOption(f"{config.pairs} pairs cannot be shared evenly by {place()[1]} "
+                            "processes, which sharded weights need; choose a multiple")  # fmt: skip
+        self.why = ""
+        self.records: list[Record] = []
+        self.evaluations: list[Record] = []
+        self.best: dict[str, Any] = {}
+        self.canary: Canary | None = None
+        self.checkpoint = folder / "checkpoint.pt"
+        state = load(self.checkpoint, config, free=("reuse",))
+        if state is not None:
+            self.learner.restore(state["learner"], self.checkpoint)
+            for name in ("records", "evaluations", "best", "canary"):
+                setattr(self, name, state.get(name, getattr(self, name)))
+        self.writer = (SummaryWriter(str(folder / "log"), purge_step=len(self.records))
+                       if place()[0] == 0 else None)  # fmt: skip
+
+    def go(self, progress: Progress) -> None:
+        config, watching = self.config, self.config.watching
+        last = math.ceil(len(self.pairs) * config.reuse / config.pairs)
+        if watching and not self.evaluations:
+            self._evaluate(watching)
+        self.why = self._enough()
+        while len(self.records) < last and not self.why:
+            progress("updates", len(self.records), last)
+            self.records.append(self._update())
+            done = len(self.records)
+            write_scalars(self.writer, "", self.records[-1], done)
+            self.why = self._enough()
+            ending = bool(self.why) or done == last
+            if watching and (ending or done % watching.every == 0):
+                self._evaluate(watching)
+                self.why = self.why or self._enough()
+            if ending or self.why or done % config.save_every == 0:
+                self._save()
+        progress("updates", last, last)
+
+    def outcome(self) -> Preferred:
+        """Ends with the weights that are kept in the module."""
+        self.learner.take(self.best["weights"] if self.best else self.learner.mean)
+        best = self.best["iteration"] if self.best else len(self.records)
+        return Preferred(len(self.records), self.why, tuple(self.records),
+                         tuple(self.evaluations), best, self._report())  # fmt: skip
+
+    def close(self) -> None:
+        if self.writer:
+            self.writer.close()
+
+    def _update(self) -> Record:
+        config, number = self.config, len(self.records)
+        self.learner.start()
+        loss, told = 0.0, Told()
+        for at in share(range(number * config.pairs, (number + 1) * config.pairs)):
+            turn, row = divmod(at, len(self.pairs))
+            order = Place(config.seed, turn, 0).rng(For.INPUTS).permutation(len(self.pairs))
+            pair = self.pairs[int(order[row])]
+            where, weight = Place(config.seed, number, at), 1 / config.pairs
+            one, seen = config.method.learn(self.policy, self.learner, pair, where, weight)
+            loss += one
+            for name, value in seen.items():
+                told.setdefault(name, []).append(value)
+        norm = self.learner.step()
+        loss = math.fsum(gathered(loss))
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            self._report()
+            raise TrainingStopped(
+                f"loss {loss} and gradient {norm} at update {number} are not finite; "
+                f"{self.checkpoint} is as it was before: lower the rate or beta, and begin again "
+                "in another folder"
+            )
+        return {"loss": loss, "gradient": norm} | means(merged(gathered(told)))
+
+    def _enough(self) -> str:
+        """Why to stop now, or ""."""
+        watching = self.config.watching
+        fell = watching and ends(self.evaluations, watching.stopping, watching.decides,
+                                 "implicit accuracy")  # fmt: skip
+        return enough(self.records, self.config) or fell or ""
+
+    def _evaluate(self, watching: Watching) -> None:
+        began, done = time.perf_counter(), len(self.records)
+        record, self.canary = evaluate(self.policy, self.learner, watching, self.crew,
+                                       self.folder, done, self.canary)  # fmt: skip
+        before = int(self.evaluations[-1]["iteration"]) if self.evaluations else done
+        right = [one["implicit accuracy"] for one in self.records[before:]]
+        record["implicit accuracy"] = float(np.mean(right or [0.5]))  # nothing learned: a coin
+        record["time/evaluate"] = time.perf_counter() - began
+        self.evaluations.append(record)
+        write_scalars(self.writer, "evaluation/", record, done)
+        self.best = best_of(self.best, record, watching.decides, self.learner.mean)
+        self._report()
+
+    def _save(self) -> None:
+        save(self.checkpoint, {
+            "config": plain(self.config), "learner": self.learner.state(),
+            "records": self.records, "evaluations": self.evaluations, "best": self.best,
+            "canary": self.canary,
+        })  # fmt: skip
+
+    def _report(self) -> Path:
+        path = self.folder / "report.html"
+        if place()[0] == 0:
+            write_pairs_report(path, self.config, self.records, self.evaluations, self.why)
+        return path
 
 
-def _enough(records: Sequence[Record], config: Preferring) -> str:
-    """Why to stop now, or ""."""
+def enough(records: Sequence[Record], config: Preferring) -> str:
+    """Why learning from pairs has gone far enough, or ""."""
     recent = records[-config.steady :]
     if len(recent) < config.steady:
         return ""

@@ -7,27 +7,38 @@ move, the judge has changed and not the policy.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
 from enliven.errors import TrainingStopped
-from enliven.reward.compose import quality
+from enliven.reward.compose import Reward, quality
+from enliven.train.adapter import Weights
 from enliven.train.learner import Learner
 from enliven.train.monitor import Record, evaluation_record
 from enliven.train.parallel import gathered, place, share
 from enliven.train.policy import Policy
-from enliven.train.rollout import For, Place, draw_finished
+from enliven.train.rollout import Exploring, For, Place, draw_finished
 from enliven.train.workers import Scored, Task, Workers
-
-if TYPE_CHECKING:
-    from enliven.train.loop import Config
 
 EVALUATION = 2**31  # in the place of an iteration: the same random numbers every time
 CANARY = -1  # its number among tasks
 SHEET_ROWS = 6
 MOVED = 5.0  # repeated measurements of one video differ by so many deviations at most
+
+
+class Evaluating(Protocol):
+    """What must be known of a run, see `loop.Config`."""
+
+    @property
+    def reward(self) -> Reward: ...
+    @property
+    def held_out(self) -> tuple[str, ...]: ...
+    @property
+    def exploring(self) -> Exploring: ...
+    @property
+    def seed(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,7 @@ class Canary:
     scores: dict[str, float]
 
 
-def evaluate(policy: Policy, learner: Learner, config: "Config", crew: Workers, folder: Path,
+def evaluate(policy: Policy, learner: Learner, config: Evaluating, crew: Workers, folder: Path,
              iteration: int, canary: Canary | None) -> tuple[Record, Canary | None]:  # fmt: skip
     """The record of an evaluation, and the canary, made if there is none.
 
@@ -72,11 +83,23 @@ def evaluate(policy: Policy, learner: Learner, config: "Config", crew: Workers, 
     return record, canary
 
 
+def best_of(best: dict[str, Any], record: Record, decides: str, mean: Weights) -> dict[str, Any]:
+    """The better of the best evaluation so far, {} for none, and this one of the mean weights.
+
+    "iteration", "value", which is the record's number `decides`, and "weights".
+    """
+    value = record[decides]
+    if best and not (value > best["value"] or math.isnan(best["value"])):
+        return best
+    weights = {name: one.clone() for name, one in mean.items()}
+    return {"iteration": int(record["iteration"]), "value": value, "weights": weights}
+
+
 def _qualities(one: Scored) -> dict[str, float]:
     return {name: quality(score) for name, score in one.card.scores.items()}
 
 
-def _moved(config: "Config", canary: Canary, again: Scored) -> float:
+def _moved(config: Evaluating, canary: Canary, again: Scored) -> float:
     """How far the canary's scores moved at most, 0 to 1; NaN when it could not be scored."""
     now, most = _qualities(again), math.nan
     for term in config.reward.terms:

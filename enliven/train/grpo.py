@@ -7,7 +7,7 @@ fine-tuning at its simplest): the plain SFT that GRPO has to beat.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Protocol, Self
@@ -277,6 +277,15 @@ def _watched(policy: Policy, piece: Piece) -> tuple[Callable[[Tensor, Tensor], T
 
 def _parts(group: Drawn) -> int:
     return len(group.parts)
+
+
+def merged(parts: Iterable[Told]) -> Told:
+    """Statistics of several processes as one."""
+    made = Told()
+    for part in parts:
+        for name, values in part.items():
+            made.setdefault(name, []).extend(values)
+    return made
 
 
 def means(told: Mapping[str, Sequence[float]]) -> dict[str, float]:

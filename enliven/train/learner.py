@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from enliven.errors import BadOption, OutputError
+from enliven.errors import BadOption, EnlivenError, OutputError
 from enliven.train.adapter import (
     Adapting,
     LowRank,
@@ -30,6 +30,8 @@ from enliven.train.adapter import (
 )
 from enliven.train.parallel import add_up, place, spread
 from enliven.train.sharded import closed, full, holding_shards, is_sharded, part_of, whole
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EEXIST, errno.ENOTDIR)
 
 
 @dataclass(frozen=True)
@@ -192,10 +194,29 @@ def save(path: Path, content: dict[str, Any]) -> None:
         raise OutputError(f"the checkpoint {path} could not be written: {why}; {then}") from error
 
 
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Raises OutputError when, within it, the disk is full or the folder of a run is closed."""
+    try:
+        yield
+    except EnlivenError:
+        raise
+    except Exception as error:
+        code = error.errno if isinstance(error, OSError) else None
+        # other libraries tell of a full disk in words
+        if code not in UNWRITABLE and "No space left on device" not in str(error):
+            raise
+        raise OutputError(
+            f"{folder} could not be written ({error}); make room or set that right "
+            "and run again: it goes on from the last checkpoint"
+        ) from error
+
+
 def load(path: Path, config: Any, free: tuple[str, ...] = ()) -> dict[str, Any] | None:
     """A checkpoint, or None where there is none.
 
-    config: frozen dataclass it must have been made with, but for the fields named in `free`.
+    config: frozen dataclass it must have been made with, but for the fields named in `free`
+    and those that an older version did not know.
     Raises BadOption when it was made otherwise or cannot be read.
     """
     if not path.exists():
@@ -207,7 +228,7 @@ def load(path: Path, config: Any, free: tuple[str, ...] = ()) -> dict[str, Any] 
         raise BadOption(f"{path} cannot be read as a checkpoint ({error}); choose another --out, "
                         "or remove it to begin again") from error  # fmt: skip
     changed = [name for name, value in plain(config).items()
-               if name not in free and stored.get(name) != value]  # fmt: skip
+               if name not in free and stored.get(name, value) != value]  # fmt: skip
     if changed:
         raise BadOption(f"{path} was made with other options ({', '.join(changed)}); choose "
                         "another --out, or the options it was made with")  # fmt: skip

@@ -10,7 +10,7 @@ processes and threads.
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -21,11 +21,11 @@ from torch.utils.tensorboard import SummaryWriter
 from enliven.errors import BadOption, InputError, TrainingStopped
 from enliven.reward.compose import Advantages, Reward, Rewards, advantages, gather, measured
 from enliven.train.adapter import Adapting
-from enliven.train.dpo import Dpo
-from enliven.train.evaluate import Canary, evaluate
-from enliven.train.grpo import Batch, Grpo, Method, Winners, means
-from enliven.train.learner import Learner, Learning, load, plain, save
-from enliven.train.monitor import Record, Stopping, ends, fault, reward_record
+from enliven.train.dpo import Dpo, Progress
+from enliven.train.evaluate import Canary, best_of, evaluate
+from enliven.train.grpo import Batch, Grpo, Method, Winners, means, merged
+from enliven.train.learner import Learner, Learning, load, plain, save, writing
+from enliven.train.monitor import Record, Stopping, ends, fault, reward_record, write_scalars
 from enliven.train.parallel import gathered, place, share
 from enliven.train.policy import Policy
 from enliven.train.report import write_report
@@ -45,8 +45,6 @@ from enliven.train.workers import Scored, Task, Workers
 from enliven.types import Score, Scorecard
 
 log = logging.getLogger("enliven")
-
-Progress = Callable[[str, int, int], object]
 
 
 @dataclass(frozen=True)
@@ -100,8 +98,8 @@ def improve(policy: Policy, config: Config, folder: Path, *, workers: int = 0,
     Raises TrainingStopped when something is wrong with the run (the checkpoint before stays),
     OutputError, BadOption, InputError.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with Workers(policy.scoring, workers, timeout) as crew:
+    with writing(folder), Workers(policy.scoring, workers, timeout) as crew:
+        folder.mkdir(parents=True, exist_ok=True)
         run = _Run(policy, config, folder, crew)
         try:
             run.go(progress or (lambda *_: None))
@@ -146,7 +144,7 @@ class _Run:
             progress("iterations", self.iteration, config.iterations)
             record = self._iterate()
             self.records.append(record)
-            self._write("", record, self.iteration)
+            write_scalars(self.writer, "", record, self.iteration)
             wrong = fault(self.records, config.stopping)
             if wrong:
                 self._report()
@@ -258,11 +256,7 @@ class _Run:
                     f"not finite; {self.checkpoint} is as it was before: lower the rate or the "
                     "largest gradient in the recipe, and begin again in another --out"
                 )
-            merged: dict[str, list[float]] = {}
-            for part in gathered(seen):
-                for name, values in part.items():
-                    merged.setdefault(name, []).extend(values)
-            now = means(merged)
+            now = means(merged(gathered(seen)))
             if update == 0 and "ratio apart" in now:
                 told["first ratio apart"] = now["ratio apart"]
             # gradients are those of the first update, as the norm of all of it is
@@ -285,11 +279,9 @@ class _Run:
                                        self.folder, self.iteration, self.canary)  # fmt: skip
         record["time/evaluate"] = time.perf_counter() - began
         self.evaluations.append(record)
-        self._write("evaluation/", record, self.iteration)
+        write_scalars(self.writer, "evaluation/", record, self.iteration)
         decides = "held out" if self.config.held_out else "reward"
-        if not self.best or record[decides] > self.best["value"]:
-            weights = {name: value.clone() for name, value in self.learner.mean.items()}
-            self.best = {"iteration": self.iteration, "value": record[decides], "weights": weights}
+        self.best = best_of(self.best, record, decides, self.learner.mean)
         self._report()
 
     def _save(self) -> None:
@@ -298,12 +290,6 @@ class _Run:
             "learner": self.learner.state(), "records": self.records,
             "evaluations": self.evaluations, "best": self.best, "canary": self.canary,
         })  # fmt: skip
-
-    def _write(self, kind: str, record: Record, step: int) -> None:
-        if self.writer:
-            for name, value in record.items():
-                if math.isfinite(value):
-                    self.writer.add_scalar(kind + name, value, step)
 
     def _report(self) -> Path:
         path = self.folder / "report.html"

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,19 +103,33 @@ def evaluation_record(reward: Reward, held_out: Sequence[str], scored: Sequence[
     return made | _means("pictures", [one.pictures for one in scored])
 
 
-def ends(evaluations: Sequence[Record], stopping: Stopping) -> str:
-    """Why a run should end after these evaluations; "" to go on."""
-    kept = [e for e in evaluations if math.isfinite(e["held out"])]
+def ends(evaluations: Sequence[Record], stopping: Stopping, falling: str = "held out",
+         rising: str = "reward") -> str:  # fmt: skip
+    """Why a run should end after these evaluations; "" to go on.
+
+    falling: what must not fall while what is learned, `rising`, rises; names in the records.
+    """
+    kept = [e for e in evaluations if math.isfinite(e[falling])]
     if len(kept) <= stopping.falls:
         return ""
     last = kept[-stopping.falls - 1 :]
-    fell = all(b["held out"] < a["held out"] for a, b in pairwise(last))
-    far = last[0]["held out"] - last[-1]["held out"] >= stopping.least
-    if fell and far and last[-1]["reward"] > last[0]["reward"]:
-        return (f"the held-out score fell {stopping.falls} times in a row, from "
-                f"{last[0]['held out']:.4f} to {last[-1]['held out']:.4f}, while the reward rose "
-                f"from {last[0]['reward']:.4f} to {last[-1]['reward']:.4f}")  # fmt: skip
+    fell = all(b[falling] < a[falling] for a, b in pairwise(last))
+    far = last[0][falling] - last[-1][falling] >= stopping.least
+    if fell and far and last[-1][rising] > last[0][rising]:
+        shown = "held-out score" if falling == "held out" else falling
+        return (f"the {shown} fell {stopping.falls} times in a row, from "
+                f"{last[0][falling]:.4f} to {last[-1][falling]:.4f}, while the {rising} rose "
+                f"from {last[0][rising]:.4f} to {last[-1][rising]:.4f}")  # fmt: skip
     return ""
+
+
+def write_scalars(writer: Any, kind: str, record: Record, step: int) -> None:
+    """A record to TensorBoard, names behind `kind`.  writer: a SummaryWriter, None for none."""
+    if writer is None:
+        return
+    for name, value in record.items():
+        if math.isfinite(value):
+            writer.add_scalar(kind + name, value, step)
 
 
 def fault(records: Sequence[Record], stopping: Stopping) -> str:

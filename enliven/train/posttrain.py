@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from enliven.motion.performer import OWN_LIPS
+from enliven.train.learner import writing
 from enliven.train.loop import Config, Progress, improve
 from enliven.train.parallel import join, leave
 from enliven.train.performer_policy import PerformerPolicy, export_performer, load_performer
@@ -39,7 +40,7 @@ class PostTraining:
     config: Config
     gathering: Gathering = field(default_factory=Gathering)
     size: int = 192
-    score: Score = judged
+    score: Score = field(default=judged, repr=False)  # its address would differ in every run
     own_lips: float = OWN_LIPS
 
     def run(self, photos: Path, sounds: Path, out: Path, *, models: Path | None = None,
@@ -57,7 +58,8 @@ class PostTraining:
             policy = self.policy(photos, sounds, models, device)
             improve(policy, self.config, out, workers=workers, timeout=timeout, progress=progress)
             settings = {"config": repr(self), "own_lips": str(self.own_lips)}
-            export_performer(policy, out / "models", articulation_of(models), settings)
+            with writing(out):
+                export_performer(policy, out / "models", articulation_of(models), settings)
         finally:
             leave()
         return out / "models"

@@ -38,16 +38,9 @@ pre { background: #f6f6f6; padding: 1rem; overflow: auto; font-size: .8rem; }
 def write_report(path: Path, config: Any, records: Sequence[Record],
                  evaluations: Sequence[Record], why: str) -> None:  # fmt: skip
     """Write the page of a run; pictures are taken from the folder `sheets` next to it."""
-    parts = [
-        "<h1>Post-training</h1>",
-        f"<p class='why'>Stopped: {html.escape(why)}</p>" if why else "",
+    _write(path, "Post-training", config, why, "Iteration", [
         f"<p>{len(records)} iterations, {len(evaluations)} evaluations.</p>",
-        "<h2>Evaluations: held-out inputs, drawn as users draw</h2>", _table(evaluations),
-        "<div class='charts'>",
-        chart("Reward and what no reward sees",
-              {name: _curve(evaluations, name) for name in ("reward", "held out")}),
-        chart("Scores", _named(evaluations, "score/")),
-        chart("Pictures", _relative(_named(evaluations, "pictures/"))), "</div>",
+        *_evaluated(evaluations),
         "<h2>Training</h2><div class='charts'>",
         chart("Reward", {"all": _curve(records, "reward")} | _named(records, "reward/")),
         chart("Spread within groups", _named(records, "spread/")),
@@ -64,13 +57,51 @@ def write_report(path: Path, config: Any, records: Sequence[Record],
         chart("Rollout against replay", _named(records, "gap/")),
         chart("Seconds of an iteration", _named(records, "time/")),
         chart("Seconds of workers", _named(records, "seconds/")),
-        "</div>", "<h2>Pictures</h2>", *_sheets(path.parent / "sheets"),
+        "</div>",
+    ])  # fmt: skip
+
+
+def write_pairs_report(path: Path, config: Any, records: Sequence[Record],
+                       evaluations: Sequence[Record], why: str) -> None:  # fmt: skip
+    """The same for a run over stored pairs, whose records are those of its updates, in order."""
+    updates = [record | {"iteration": float(i + 1)} for i, record in enumerate(records)]
+    _write(path, "Learning from pairs", config, why, "Update", [
+        f"<p>{len(records)} updates, {len(evaluations)} evaluations.</p>",
+        *(_evaluated(evaluations) if evaluations else []),
+        "<h2>Training</h2><div class='charts'>",
+        chart("Loss", {"loss": _curve(updates, "loss")}),
+        chart("Implicit accuracy", {"of an update": _curve(updates, "implicit accuracy"),
+                                    "between evaluations": _curve(evaluations,
+                                                                  "implicit accuracy")}),
+        chart("Margin", {"margin": _curve(updates, "margin")}),
+        chart("Winners' own error", {"rise": _curve(updates, "winner's error, rise")}),
+        chart("Gradient", {"norm": _curve(updates, "gradient")}),
+        "</div>",
+    ])  # fmt: skip
+
+
+def _evaluated(evaluations: Sequence[Record]) -> list[str]:
+    return [
+        "<h2>Evaluations: held-out inputs, drawn as users draw</h2>", _table(evaluations),
+        "<div class='charts'>",
+        chart("Reward and what no reward sees",
+              {name: _curve(evaluations, name) for name in ("reward", "held out")}),
+        chart("Scores", _named(evaluations, "score/")),
+        chart("Pictures", _relative(_named(evaluations, "pictures/"))), "</div>",
+    ]  # fmt: skip
+
+
+def _write(path: Path, title: str, config: Any, why: str, step: str, parts: Sequence[str]) -> None:
+    stopped = f"<p class='why'>Stopped: {html.escape(why)}</p>" if why else ""
+    body = [
+        f"<h1>{title}</h1>", stopped, *parts, "<h2>Pictures</h2>",
+        *_sheets(path.parent / "sheets", step),
         f"<h2>Options</h2><pre>{html.escape(_lines(plain(config)))}</pre>",
     ]  # fmt: skip
     page = ("<!doctype html><html lang='en'><meta charset='utf-8'>"
             "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-            f"<title>Post-training</title><style>{STYLE}</style><body>"
-            + "\n".join(parts) + "</body></html>")  # fmt: skip
+            f"<title>{title}</title><style>{STYLE}</style><body>"
+            + "\n".join(body) + "</body></html>")  # fmt: skip
     hidden = path.with_suffix(".part")
     hidden.write_text(page, "utf-8")
     hidden.replace(path)
@@ -158,12 +189,12 @@ def _number(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "&ndash;"
 
 
-def _sheets(folder: Path) -> list[str]:
+def _sheets(folder: Path, step: str) -> list[str]:
     found = sorted(folder.glob("*.jpg"))
     if len(found) > SHEETS:
         steps = [round(i * (len(found) - 1) / (SHEETS - 1)) for i in range(SHEETS)]
         found = [found[i] for i in steps]
-    return [f"<p>Iteration {int(path.stem)}</p><img alt='samples of iteration {int(path.stem)}' "
+    return [f"<p>{step} {int(path.stem)}</p><img alt='samples of {step.lower()} {int(path.stem)}' "
             f"src='data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}'>"
             for path in found]  # fmt: skip
 
