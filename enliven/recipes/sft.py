@@ -13,8 +13,6 @@ from enliven.train.posttrain import PostTraining
 
 def recipe() -> PostTraining:
     base = grpo()
-    # draws as users get them: without noise in the steps, each from a start of its own
-    exploring = replace(base.config.exploring, eta=0.0, start="own")
-    config = replace(base.config, method=Winners(), exploring=exploring,
-                     learning=Learning(rate=1e-4))  # fmt: skip
-    return replace(base, config=config)
+    method = Winners(share=0.25, updates=2)
+    learning = Learning(rate=1e-3, average=0.8)
+    return replace(base, config=replace(base.config, method=method, learning=learning))
