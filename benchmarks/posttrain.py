@@ -26,7 +26,7 @@ from judge_clips import Case, case, names, ours, watched
 from judge_systems import independent, judged
 from numpy.typing import NDArray
 from posttrain_curves import write_curves
-from posttrain_runs import ROWS, UNGUARDED
+from posttrain_runs import MEAN, ROWS, UNGUARDED
 
 from enliven.media.audio import read_speech
 from enliven.metrics.watch import Stretch
@@ -61,6 +61,8 @@ def models(runs: Path, name: str, seed: int) -> Path | None:
         return None
     if name == START:
         return _start(runs / START)
+    if name == MEAN:
+        return runs / MEAN
     return runs / f"{name.replace(' ', '-')}-{seed}" / "last"
 
 
@@ -197,10 +199,10 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     given = parser.parse_args()
     cv2.setNumThreads(1)
-    wanted = [(name, seed) for seed in SEEDS for name in (SHIPPED, START, *ROWS, *UNGUARDED)]
+    wanted = [(name, seed) for seed in SEEDS for name in (SHIPPED, START, MEAN, *ROWS, *UNGUARDED)]
     tables: dict[str, Callable[[], None]] = {
         "watch": lambda: watch_all(given.runs, given.data, wanted[given.first :: given.every]),
-        "table": lambda: compare(given.runs, (SHIPPED, START, *ROWS)),
+        "table": lambda: compare(given.runs, (SHIPPED, START, *ROWS, MEAN)),
         "guards": lambda: compare(given.runs, (START, "composite", *UNGUARDED)),
         "curves": lambda: write_curves(given.runs / "curves.svg", {
             name: [run["evaluations"] for seed in SEEDS if (run := records(given.runs, name, seed))]

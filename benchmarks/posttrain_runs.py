@@ -47,6 +47,7 @@ UNGUARDED: dict[str, tuple[Reward, Method]] = {
     "no anchor": (FLOWPORTRAIT, replace(GRPO, beta=0.0, growth=0.0)),
 }
 RUNS = ROWS | UNGUARDED
+MEAN = "composite-mean"
 ITERATIONS = 6
 
 
@@ -86,18 +87,38 @@ def last(made: PostTraining, out: Path) -> Path:
     return export_performer(policy, out / "last", articulation_of(None), settings)
 
 
+def mean_of(name: str, out: Path) -> Path:
+    """The generator whose weights are the mean of those at the end of a row's runs: `out`/MEAN.
+
+    Weights that began alike and were trained a little may be averaged (model soups, Wortsman et
+    al., arXiv 2203.05482); what a seed learned by chance mostly cancels.
+    """
+    found = sorted(out.glob(f"{name.replace(' ', '-')}-[0-9]*/last"))
+    states = [load_performer(folder).state_dict() for folder in found]
+    net = load_performer()
+    net.load_state_dict({key: torch.stack([state[key].float() for state in states]).mean(0)
+                         for key in states[0]})  # fmt: skip
+    policy = PerformerPolicy(net, [], [], Scoring(Showing(), judged))
+    settings = {"config": f"mean of {len(found)} runs: {recipe(name, 0)!r}", "own_lips": "1.0"}
+    return export_performer(policy, out / MEAN, articulation_of(None), settings)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(ROWS), help=f"of {', '.join(RUNS)}")
-    parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--sounds", type=Path, required=True)
+    parser.add_argument("--photos", type=Path, default=Path("photos"))
+    parser.add_argument("--sounds", type=Path, default=Path("sounds"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--iterations", type=int, default=ITERATIONS)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--every", type=int, default=1, help="take every so many of the runs")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--mean", action="store_true", help="only average what there is")
     given = parser.parse_args()
+    if given.mean:
+        print(mean_of("composite", given.out))
+        return
     wanted = [(name, seed) for seed in given.seeds for name in given.names]
     for name, seed in wanted[given.first :: given.every]:
         out = given.out / f"{name.replace(' ', '-')}-{seed}"
