@@ -42,13 +42,10 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "eta 0.7": {"eta": 0.7},
     "window 2": {"window": 2},
     "window all": {"window": 7, "early": 1.0},
-    "window anywhere": {"early": 1.0},
-    "own starts": {"start": "own"},
     "4 in a group": {"members": 4, "groups": 8},
     "16 in a group": {"members": 16, "groups": 2},
     "no KL": {"method": Grpo(updates=2, beta=0.0)},
     "KL 0.2": {"method": Grpo(updates=2, beta=0.2)},
-    "one update": {"method": Grpo(updates=1)},
     "winners": {"method": Winners(updates=2, share=0.25), "rate": 1e-3},
     "DPO": {"method": Dpo(updates=2)},
 }

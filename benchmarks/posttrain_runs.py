@@ -17,7 +17,7 @@ from enliven.train.adapter import Adapting
 from enliven.train.dpo import Dpo
 from enliven.train.grpo import Grpo, Winners
 from enliven.train.learner import Learning
-from enliven.train.loop import Config, Method
+from enliven.train.loop import Config
 from enliven.train.performer_policy import PerformerPolicy, export_performer, load_performer
 from enliven.train.performer_video import Gathering, Showing, judged
 from enliven.train.posttrain import PostTraining, articulation_of
@@ -31,8 +31,10 @@ GRPO, WINNERS, DPO = Grpo(updates=2), Winners(updates=2, share=0.25), Dpo(update
 # each method's own best of 1e-4, 3e-4 and 1e-3, with the reward of posttrain_ablation.py
 RATES = {Grpo: 3e-4, Winners: 1e-3, Dpo: 3e-4}
 
-# (reward, method) of every row of the table
-ROWS: dict[str, tuple[Reward, Method]] = {
+Row = tuple[Reward, Grpo | Winners | Dpo]
+
+# rows of the table
+ROWS: dict[str, Row] = {
     "composite": (FLOWPORTRAIT, GRPO),
     "lip-only": (LIPS, GRPO),
     "judge-only": (JUDGE_ONLY, GRPO),
@@ -40,7 +42,7 @@ ROWS: dict[str, tuple[Reward, Method]] = {
     "dpo": (FLOWPORTRAIT, DPO),
 }
 # the composite with one guard taken away
-UNGUARDED: dict[str, tuple[Reward, Method]] = {
+UNGUARDED: dict[str, Row] = {
     "no gates": (UNGATED, GRPO),
     "no texture": (without(FLOWPORTRAIT, "texture"), GRPO),
     "no sync": (without(FLOWPORTRAIT, "sync", "lip_sync"), GRPO),
