@@ -26,7 +26,7 @@ from judge_clips import Case, case, names, ours, watched
 from judge_systems import independent, judged
 from numpy.typing import NDArray
 from posttrain_curves import write_curves
-from posttrain_runs import MEAN, ROWS, UNGUARDED
+from posttrain_runs import MEANS, ROWS, UNGUARDED, folder_name
 
 from enliven.media.audio import read_speech
 from enliven.metrics.watch import Stretch
@@ -61,9 +61,9 @@ def models(runs: Path, name: str, seed: int) -> Path | None:
         return None
     if name == START:
         return _start(runs / START)
-    if name == MEAN:
-        return runs / MEAN
-    return runs / f"{name.replace(' ', '-')}-{seed}" / "last"
+    if name in MEANS:
+        return runs / folder_name(name)
+    return runs / f"{folder_name(name)}-{seed}" / "last"
 
 
 def _start(folder: Path) -> Path:
@@ -114,7 +114,7 @@ def watch_all(runs: Path, data: Path, wanted: Sequence[tuple[str, int]]) -> None
 
 
 def _dev(runs: Path, name: str, seed: int) -> Path:
-    return runs / "dev" / f"{name.replace(' ', '-')}-{seed}.json"
+    return runs / "dev" / f"{folder_name(name)}-{seed}.json"
 
 
 def stored(runs: Path, name: str) -> list[Seen]:
@@ -136,20 +136,20 @@ def compare(runs: Path, rows: Sequence[str]) -> None:
     """Means with 95% intervals over clips, then differences from the start, clip by clip."""
     found = {name: seeds for name in rows if (seeds := stored(runs, name))}
     for columns in (JUDGED, HELD_OUT, GUARDS):
-        print("\n" + " " * 12 + "".join(TITLES.get(c, c).rjust(24) for c in columns))
+        print("\n" + " " * 16 + "".join(TITLES.get(c, c).rjust(24) for c in columns))
         for name, seeds in found.items():
             cells = [_cell(estimate(by_clip(seeds, column))) for column in columns]
-            print(f"{name:12s}" + "".join(cells) + f"   {len(seeds)} seeds")
+            print(f"{name:16s}" + "".join(cells) + f"   {len(seeds)} seeds")
     start = found.get(START)
     if start is None:
         return
     print("\nless the start, clip by clip; * where the interval leaves out 0")
     for columns in (JUDGED, HELD_OUT, GUARDS):
-        print(" " * 12 + "".join(TITLES.get(c, c).rjust(24) for c in columns))
+        print(" " * 16 + "".join(TITLES.get(c, c).rjust(24) for c in columns))
         for name, seeds in found.items():
             if name != START:
                 gaps = [paired(by_clip(start, c), by_clip(seeds, c)).difference for c in columns]
-                print(f"{name:12s}" + "".join(_cell(gap, mark=True) for gap in gaps))
+                print(f"{name:16s}" + "".join(_cell(gap, mark=True) for gap in gaps))
 
 
 def _cell(one: Estimate, mark: bool = False) -> str:
@@ -161,7 +161,7 @@ def _cell(one: Estimate, mark: bool = False) -> str:
 
 def records(runs: Path, name: str, seed: int) -> Mapping[str, list[dict[str, float]]] | None:
     """Iterations and evaluations of a run."""
-    path = runs / f"{name.replace(' ', '-')}-{seed}" / "checkpoint.pt"
+    path = runs / f"{folder_name(name)}-{seed}" / "checkpoint.pt"
     if not path.exists():
         return None
     state = torch.load(path, weights_only=False)
@@ -183,7 +183,7 @@ def cost(runs: Path) -> None:
             times = [sum(r[f"time/{stage}"] for r in made) for stage in stages]
             work = [sum(r[f"seconds/{stage}"] for r in made) / samples
                     for stage in ("decode", "score")]  # fmt: skip
-            print(f"{name:12s} {seed}  " + "  ".join(f"{t / len(made):6.2f}" for t in times)
+            print(f"{name:16s} {seed}  " + "  ".join(f"{t / len(made):6.2f}" for t in times)
                   + "   " + "  ".join(f"{w:.2f}" for w in work)
                   + f"   {samples / sum(times):.2f} a second")  # fmt: skip
 
@@ -199,10 +199,12 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     given = parser.parse_args()
     cv2.setNumThreads(1)
-    wanted = [(name, seed) for seed in SEEDS for name in (SHIPPED, START, MEAN, *ROWS, *UNGUARDED)]
+    wanted = [
+        (name, seed) for seed in SEEDS for name in (SHIPPED, START, *MEANS, *ROWS, *UNGUARDED)
+    ]
     tables: dict[str, Callable[[], None]] = {
         "watch": lambda: watch_all(given.runs, given.data, wanted[given.first :: given.every]),
-        "table": lambda: compare(given.runs, (SHIPPED, START, *ROWS, MEAN)),
+        "table": lambda: compare(given.runs, (SHIPPED, START, *ROWS, *MEANS)),
         "guards": lambda: compare(given.runs, (START, "composite", *UNGUARDED)),
         "curves": lambda: write_curves(given.runs / "curves.svg", {
             name: [run["evaluations"] for seed in SEEDS if (run := records(given.runs, name, seed))]

@@ -49,7 +49,8 @@ UNGUARDED: dict[str, Row] = {
     "no anchor": (FLOWPORTRAIT, replace(GRPO, beta=0.0, growth=0.0)),
 }
 RUNS = ROWS | UNGUARDED
-MEAN = "composite-mean"
+# the mean of the seeds of "composite", by the share of its own lips that is shown
+MEANS = {"mean": 1.0, "mean, lips 0.3": 0.3}
 ITERATIONS = 6
 
 
@@ -89,20 +90,26 @@ def last(made: PostTraining, out: Path) -> Path:
     return export_performer(policy, out / "last", articulation_of(None), settings)
 
 
-def mean_of(name: str, out: Path) -> Path:
-    """The generator whose weights are the mean of those at the end of a row's runs: `out`/MEAN.
+def mean_of(name: str, out: Path) -> None:
+    """Generators whose weights are the mean of those at the end of a row's runs.
 
     Weights that began alike and were trained a little may be averaged (model soups, Wortsman et
     al., arXiv 2203.05482); what a seed learned by chance mostly cancels.
     """
-    found = sorted(out.glob(f"{name.replace(' ', '-')}-[0-9]*/last"))
+    found = sorted(out.glob(f"{folder_name(name)}-[0-9]*/last"))
     states = [load_performer(folder).state_dict() for folder in found]
     net = load_performer()
     net.load_state_dict({key: torch.stack([state[key].float() for state in states]).mean(0)
                          for key in states[0]})  # fmt: skip
     policy = PerformerPolicy(net, [], [], Scoring(Showing(), judged))
-    settings = {"config": f"mean of {len(found)} runs: {recipe(name, 0)!r}", "own_lips": "1.0"}
-    return export_performer(policy, out / MEAN, articulation_of(None), settings)
+    told = f"mean of {len(found)} runs: {recipe(name, 0)!r}"
+    for mean, own_lips in MEANS.items():
+        settings = {"config": told, "own_lips": str(own_lips)}
+        print(export_performer(policy, out / folder_name(mean), articulation_of(None), settings))
+
+
+def folder_name(name: str) -> str:
+    return name.replace(",", "").replace(" ", "-")
 
 
 def main() -> None:
@@ -119,11 +126,11 @@ def main() -> None:
     parser.add_argument("--mean", action="store_true", help="only average what there is")
     given = parser.parse_args()
     if given.mean:
-        print(mean_of("composite", given.out))
+        mean_of("composite", given.out)
         return
     wanted = [(name, seed) for seed in given.seeds for name in given.names]
     for name, seed in wanted[given.first :: given.every]:
-        out = given.out / f"{name.replace(' ', '-')}-{seed}"
+        out = given.out / f"{folder_name(name)}-{seed}"
         if iterations_done(out) < given.iterations:
             print(f"{name}, seed {seed}", flush=True)
             made = recipe(name, seed, given.iterations)
