@@ -42,6 +42,7 @@ from enliven.train.workers import Scoring
 
 SECONDS = 4.0  # of each clip
 SHIPPED, START = "as shipped", "start"
+EVERY = (SHIPPED, START, *MEANS, *ROWS, *UNGUARDED)
 SEEDS = (0, 1, 2)
 # columns: by the judge that rewards use, by what no reward sees, and checks
 JUDGED = ("lip_sync", "expressiveness", "motion", "composite")
