@@ -40,8 +40,9 @@ from enliven.train.performer_video import judged as scored
 from enliven.train.posttrain import articulation_of
 from enliven.train.workers import Scoring
 
-SECONDS = 4.0  # of each clip
+SECONDS = 3.0  # of each clip
 SHIPPED, START = "as shipped", "start"
+ONCE = (SHIPPED, *MEANS)  # of which there is one, watched with one seed
 EVERY = (SHIPPED, START, *MEANS, *ROWS, *UNGUARDED)
 SEEDS = (0, 1, 2)
 # columns: by the judge that rewards use, by what no reward sees, and checks
