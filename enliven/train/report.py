@@ -13,7 +13,7 @@ from typing import Any
 from enliven.train.learner import plain
 from enliven.train.monitor import Record
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 420, 190, 54, 24
+WIDTH, HEIGHT, LEFT, BOTTOM = 420, 190, 66, 24
 COLOURS = ("#1667b7", "#d1495b", "#2e8b57", "#b8860b", "#6a4c93", "#444444", "#0f8b8d", "#c2185b")
 MOST_CURVES = len(COLOURS)
 SHEETS = 12  # shown at most: the first, the last, and some between
@@ -86,7 +86,7 @@ def _evaluated(evaluations: Sequence[Record]) -> list[str]:
         "<div class='charts'>",
         chart("Reward and what no reward sees",
               {name: _curve(evaluations, name) for name in ("reward", "held out")}),
-        chart("Scores", _named(evaluations, "score/")),
+        chart("Scores that moved most", _moving(_named(evaluations, "score/"))),
         chart("Pictures", _relative(_named(evaluations, "pictures/"))), "</div>",
     ]  # fmt: skip
 
@@ -162,6 +162,15 @@ def _curve(records: Sequence[Record], name: str) -> Curve:
 def _named(records: Sequence[Record], kind: str) -> dict[str, Curve]:
     names = dict.fromkeys(name for record in records for name in record if name.startswith(kind))
     return {name.removeprefix(kind): _curve(records, name) for name in names}
+
+
+def _moving(curves: Mapping[str, Curve]) -> dict[str, Curve]:
+    """Those that changed most first: a chart shows MOST_CURVES."""
+
+    def change(curve: Curve) -> float:
+        return max(y for _, y in curve) - min(y for _, y in curve)
+
+    return dict(sorted(((n, c) for n, c in curves.items() if c), key=lambda one: -change(one[1])))
 
 
 def _relative(curves: Mapping[str, Curve]) -> dict[str, Curve]:
