@@ -28,6 +28,4 @@ def recipe() -> PostTraining:
         ),
         Gathering(seconds=3),
         size=192,
-        # at the usual share a reward hardly sees what the network does with the lips
-        own_lips=1.0,
     )
