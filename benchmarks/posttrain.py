@@ -172,8 +172,8 @@ def records(runs: Path, name: str, seed: int) -> Mapping[str, list[dict[str, flo
 
 def cost(runs: Path) -> None:
     """Where the seconds of a run go."""
-    print("seconds of an iteration: draw, replay, wait for workers, update; of a sample in a "
-          "worker: render and encode nothing, track and judge; samples a second")  # fmt: skip
+    print("seconds of an iteration: draw, replay, wait for workers, update; of a sample in its "
+          "worker: render, then track and judge; samples a second")  # fmt: skip
     for name in (*ROWS, *UNGUARDED):
         for seed in SEEDS:
             run = records(runs, name, seed)

@@ -10,7 +10,7 @@ import numpy as np
 
 WIDTH, HEIGHT, LEFT, TOP, GAP = 230, 150, 46, 44, 34
 PANELS = {"reward": "its own reward", "score/agreement": "held-out meter",
-          "score/expressiveness": "expressiveness", "score/texture": "texture"}  # fmt: skip
+          "score/expressiveness": "expressiveness", "score/motion": "motion"}  # fmt: skip
 COLOURS = ("#1667b7", "#d1495b", "#2e8b57", "#b8860b", "#6a4c93")
 
 Runs = Mapping[str, Sequence[Sequence[Mapping[str, float]]]]  # name -> seed -> evaluations
