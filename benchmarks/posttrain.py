@@ -42,7 +42,6 @@ from enliven.train.workers import Scoring
 
 SECONDS = 3.0  # of each clip
 SHIPPED, START = "as shipped", "start"
-ONCE = (SHIPPED, *MEANS)  # of which there is one, watched with one seed
 EVERY = (SHIPPED, START, *MEANS, *ROWS, *UNGUARDED)
 SEEDS = (0, 1, 2)
 # columns: by the judge that rewards use, by what no reward sees, and checks
@@ -119,10 +118,22 @@ def _dev(runs: Path, name: str, seed: int) -> Path:
     return runs / "dev" / f"{folder_name(name)}-{seed}.json"
 
 
-def stored(runs: Path, name: str) -> list[Seen]:
+def stored(runs: Path, name: str) -> dict[int, Seen]:
     """Of every seed that was watched."""
-    paths = [_dev(runs, name, seed) for seed in SEEDS]
-    return [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]
+    paths = {seed: _dev(runs, name, seed) for seed in SEEDS}
+    return {seed: json.loads(path.read_text("utf-8"))
+            for seed, path in paths.items() if path.exists()}  # fmt: skip
+
+
+def gap(one: dict[int, Seen], other: dict[int, Seen], measure: str) -> Estimate:
+    """The second less the first, of each clip with the same seeds.
+
+    One seed of the generator differs from the next by more than a run changes: a performance
+    is compared with the one drawn from the same noise.
+    """
+    both = sorted(set(one) & set(other))
+    first, second = (by_clip([each[seed] for seed in both], measure) for each in (one, other))
+    return paired(first, second).difference
 
 
 def by_clip(seeds: Sequence[Seen], measure: str) -> NDArray[np.float64]:
@@ -140,18 +151,18 @@ def compare(runs: Path, rows: Sequence[str]) -> None:
     for columns in (JUDGED, HELD_OUT, GUARDS):
         print("\n" + " " * 16 + "".join(TITLES.get(c, c).rjust(24) for c in columns))
         for name, seeds in found.items():
-            cells = [_cell(estimate(by_clip(seeds, column))) for column in columns]
+            cells = [_cell(estimate(by_clip(list(seeds.values()), c))) for c in columns]
             print(f"{name:16s}" + "".join(cells) + f"   {len(seeds)} seeds")
     start = found.get(START)
     if start is None:
         return
-    print("\nless the start, clip by clip; * where the interval leaves out 0")
+    print("\nless the start, clip by clip with the same seeds; * where the interval leaves out 0")
     for columns in (JUDGED, HELD_OUT, GUARDS):
         print(" " * 16 + "".join(TITLES.get(c, c).rjust(24) for c in columns))
         for name, seeds in found.items():
             if name != START:
-                gaps = [paired(by_clip(start, c), by_clip(seeds, c)).difference for c in columns]
-                print(f"{name:16s}" + "".join(_cell(gap, mark=True) for gap in gaps))
+                gaps = [gap(start, seeds, column) for column in columns]
+                print(f"{name:16s}" + "".join(_cell(one, mark=True) for one in gaps))
 
 
 def _cell(one: Estimate, mark: bool = False) -> str:
