@@ -46,11 +46,11 @@ EVERY = (SHIPPED, START, *MEANS, *ROWS, *UNGUARDED)
 SEEDS = (0, 1, 2)
 # columns: by the judge that rewards use, by what no reward sees, and checks
 JUDGED = ("lip_sync", "expressiveness", "motion", "composite")
-HELD_OUT = ("meter", "lips", "face", "head")
+HELD_OUT = ("meter", "lips", "face_range", "head_speed")
 GUARDS = ("jitter", "texture", "silence", "identity", "checks")
 TITLES = {
     "lip_sync": "lip-sync", "expressiveness": "expressive", "meter": "held-out meter",
-    "lips": "real lips", "face": "face range", "head": "head speed",
+    "lips": "real lips", "face_range": "face range", "head_speed": "head speed",
 }  # fmt: skip
 
 Seen = dict[str, dict[str, float]]  # clip -> measure -> value
@@ -94,7 +94,10 @@ def see(data: Path, folder: Path | None, seed: int) -> Seen:
         card = judged(one, stretches)
         known = {name: score.value for name, score in card.scores.items() if score.valid}
         fine = [known[name] >= 0.5 for name in CHECKS if name in known]
-        found[one.name] = known | independent(stretches[0], real) | {
+        measures = independent(stretches[0], real)
+        found[one.name] = known | {
+            "meter": measures["meter"], "lips": measures["lips"],
+            "face_range": measures["face"], "head_speed": measures["head"],
             "composite": composite(reward, card), "checks": sum(fine) / len(fine),
         }  # fmt: skip
     return found
