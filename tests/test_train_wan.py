@@ -26,8 +26,6 @@ from enliven.train.wan_policy import Asked, WanPolicy  # noqa: E402
 from enliven.train.workers import Scoring  # noqa: E402
 from enliven.types import Score, Scorecard, Video  # noqa: E402
 
-torch.set_num_threads(1)  # equal to the bit: with several threads sums are split by who is free
-
 CHANNELS, TEXT = 4, 16
 EXPLORING = Exploring(members=4, groups=1, steps=3, eta=0.7)
 LORA = Adapting(4, 8.0, only=("attn", "ffn"))

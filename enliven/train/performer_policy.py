@@ -72,9 +72,13 @@ class PerformerPolicy(Policy):
         return Part(asked, (FRAMES, len(LATENT)), GIVEN, values, Sampling().deviations)
 
     def velocity(self, x: Tensor, t: Tensor, condition: Asked) -> Tensor:
-        rows = len(x)
-        made: Tensor = self.module(x, t, condition.heard.expand(rows, -1, -1),
-                                   condition.asked.expand(rows, -1, -1))  # fmt: skip
+        # contiguous: torch multiplies what is only expanded in another order where the weights are
+        # frozen, and the reference of adapters would differ in its last bits
+        heard, asked = (
+            value.expand(len(x), -1, -1).contiguous()
+            for value in (condition.heard, condition.asked)
+        )
+        made: Tensor = self.module(x, t, heard, asked)
         return made
 
     def sent(self, given: Any, drawn: Sequence[Tensor], row: int) -> Any:

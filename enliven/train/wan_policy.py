@@ -113,7 +113,9 @@ class WanPolicy(Policy):
         return np.asarray(shown.cpu().numpy(), np.uint8)
 
     def _field(self, x: Tensor, times: Tensor, text: Tensor) -> Tensor:
-        made: Tensor = self.module(x, times, text.expand(len(x), -1, -1), return_dict=False)[0]
+        # contiguous, as in PerformerPolicy: so that frozen weights give the same bits
+        texts = text.expand(len(x), -1, -1).contiguous()
+        made: Tensor = self.module(x, times, texts, return_dict=False)[0]
         return made
 
     def _made(self, asked: Asked) -> Part:
