@@ -46,6 +46,9 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "16 in a group": {"members": 16, "groups": 2},
     "no KL": {"method": Grpo(updates=2, beta=0.0)},
     "KL 0.2": {"method": Grpo(updates=2, beta=0.2)},
+    "KL 2": {"method": Grpo(updates=2, beta=2.0)},
+    "KL 20": {"method": Grpo(updates=2, beta=20.0)},
+    "KL 100": {"method": Grpo(updates=2, beta=100.0)},
     "winners": {"method": Winners(updates=2, share=0.25), "rate": 1e-3},
     "DPO": {"method": Dpo(updates=2)},
 }

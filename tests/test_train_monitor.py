@@ -90,6 +90,20 @@ def test_a_run_ends_when_only_the_reward_rises() -> None:
     assert not ends(told(*[(math.nan, r / 9) for r in range(9)]), Stopping())
 
 
+def test_a_run_ends_when_faces_come_to_rest_elsewhere() -> None:
+    still = [{"held out": 0.5, "reward": 0.5, "score/rest/pitch": 0.5, "score/sync": 0.5}]
+    bowed = still[0] | {"score/rest/pitch": 0.7, "reward": 0.9}
+    assert not ends(still, Stopping())
+    assert not ends([*still, still[0] | {"score/sync": 0.9, "score/rest/pitch": 0.6}], Stopping())
+    assert "rest/pitch moved from 0.500 to 0.700" in ends([*still, bowed], Stopping())
+    assert "rest/pitch" in ends([bowed, *still], Stopping())  # the other way
+    assert not ends([*still, bowed], Stopping(strays=0.25))
+    assert not ends([*still, bowed, *still], Stopping())  # it came back
+    assert not ends([still[0] | {"score/rest/pitch": math.nan}, bowed], Stopping())
+    with pytest.raises(BadOption, match="strays"):
+        Stopping(strays=-0.1)
+
+
 def test_what_is_wrong_with_a_run_is_said() -> None:
     fine = {"first ratio apart": 0.0, "noise likeness": 0.4, "invalid": 0.0}
     assert not fault([fine] * 5, Stopping())

@@ -18,6 +18,7 @@ from enliven.reward.compose import Advantages, Reward, Rewards, quality
 from enliven.train.workers import Scored
 
 Record = dict[str, float]
+RESTS = "score/rest/"  # names in the records of evaluations
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Stopping:
 
     falls, least: evaluations in a row at which the held-out score (0 to 1) fell, by how much in
         all at least, while the reward rose: the policy learns the reward, not the task.
+    strays: by how much of its scale the mean of a score named "rest/..." may move from the first
+        evaluation on: the policy learns a bias that no single video betrays.
     invalid: share of samples that could not be scored, over `patience` iterations.
     apart: |ratio - 1| from which rollout and replay disagree.  alike: correlation of the random
         numbers of two samples from which one seed was used twice.
@@ -33,16 +36,18 @@ class Stopping:
 
     falls: int = 2
     least: float = 0.01
+    strays: float = 0.15
     invalid: float = 0.5
     patience: int = 3
     apart: float = 1e-6
     alike: float = 0.99
 
     def __post_init__(self) -> None:
-        if min(self.falls, self.patience) < 1 or self.least < 0 or not 0 < self.invalid <= 1:
+        if (min(self.falls, self.patience) < 1 or min(self.least, self.strays) < 0
+                or not 0 < self.invalid <= 1):  # fmt: skip
             raise BadOption(f"falls is {self.falls}, patience {self.patience}, least "
-                            f"{self.least}, invalid {self.invalid}; choose 1 or more, 0 or more, "
-                            "and a share up to 1")  # fmt: skip
+                            f"{self.least}, strays {self.strays}, invalid {self.invalid}; choose "
+                            "1 or more, 0 or more, and a share up to 1")  # fmt: skip
 
 
 def reward_record(
@@ -109,6 +114,8 @@ def ends(evaluations: Sequence[Record], stopping: Stopping, falling: str = "held
 
     falling: what must not fall while what is learned, `rising`, rises; names in the records.
     """
+    if strayed := _strayed(evaluations, stopping.strays):
+        return strayed
     kept = [e for e in evaluations if math.isfinite(e[falling])]
     if len(kept) <= stopping.falls:
         return ""
@@ -120,6 +127,18 @@ def ends(evaluations: Sequence[Record], stopping: Stopping, falling: str = "held
         return (f"the {shown} fell {stopping.falls} times in a row, from "
                 f"{last[0][falling]:.4f} to {last[-1][falling]:.4f}, while the {rising} rose "
                 f"from {last[0][rising]:.4f} to {last[-1][rising]:.4f}")  # fmt: skip
+    return ""
+
+
+def _strayed(evaluations: Sequence[Record], most: float) -> str:
+    """Which score of how a face rests moved too far from where it was before training."""
+    for name in evaluations[-1] if evaluations else ():
+        if name.startswith(RESTS):
+            before, now = evaluations[0].get(name, math.nan), evaluations[-1][name]
+            if abs(now - before) > most:
+                return (f"the mean of {name.removeprefix('score/')} moved from {before:.3f} to "
+                        f"{now:.3f} of its scale: the generator learned a bias that no single "
+                        "video betrays")  # fmt: skip
     return ""
 
 

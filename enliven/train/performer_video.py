@@ -30,6 +30,7 @@ from enliven.motion.options import SpeechOptions
 from enliven.motion.performer import OWN_LIPS
 from enliven.motion.stream import Performance, Told
 from enliven.render.renderer import Renderer, RenderOptions, framed
+from enliven.reward.rest import rest_scores
 from enliven.types import MOTION_FPS, Motion, Portrait, Score, Scorecard, Video
 
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp")
@@ -148,14 +149,17 @@ def judged(video: Video, given: Speaking) -> Scorecard:
 
 
 def held_out(video: Video, given: Speaking) -> Scorecard:
-    """What no reward uses, "agreement": of lips and voice by `metrics.sync`, -1 to 1."""
+    """What no reward uses: "agreement" of lips and voice by `metrics.sync`, -1 to 1, and how the
+    face rests (`reward.rest`)."""
     samples = _mono(video)
     stretches = list(watch_frames(list(video.frames), video.fps, samples))
+    rests = rest_scores(stretches, _portrait(given.photo).rest)
     if not any(stretch.valid.any() for stretch in stretches):
-        return Scorecard({"agreement": Score(np.nan, -1, 1, valid=False, why="no face was found")})
+        nobody = Score(np.nan, -1, 1, valid=False, why="no face was found")
+        return Scorecard({"agreement": nobody, **rests})
     lips = measure_shape(np.concatenate([stretch.shapes for stretch in stretches]))
     expected = load_meter().expect(samples, len(lips.aperture))
-    return Scorecard({"agreement": Score(agreement(expected, lips).here, -1, 1)})
+    return Scorecard({"agreement": Score(agreement(expected, lips).here, -1, 1), **rests})
 
 
 def _mono(video: Video) -> NDArray[np.float32]:
