@@ -7,6 +7,7 @@
 watch       every generator speaks for 16 people it never met; judged, and measured by what no
             reward sees.  Kept in runs/dev, so that it is done once
 table       the generators side by side, and each against the one all began with, clip by clip
+anchored    runs that began where users do, beside what ships
 guards      the composite with one guard taken away
 curves      reward and held-out agreement over a run, runs/curves.svg
 cost        seconds of every stage, samples a second
@@ -26,7 +27,7 @@ from judge_clips import Case, case, names, ours, watched
 from judge_systems import independent, judged
 from numpy.typing import NDArray
 from posttrain_curves import write_curves
-from posttrain_runs import MEANS, ROWS, UNGUARDED, folder_name
+from posttrain_runs import MEANS, ROWS, RUNS, UNGUARDED, folder_name
 
 from enliven.media.audio import read_speech
 from enliven.metrics.watch import Stretch
@@ -42,7 +43,7 @@ from enliven.train.workers import Scoring
 
 SECONDS = 3.0  # of each clip
 SHIPPED, START = "as shipped", "start"
-EVERY = (SHIPPED, START, *MEANS, *ROWS, *UNGUARDED)
+OWN_MEANS = [mean for mean, (row, _) in MEANS.items() if row == "composite"]
 SEEDS = (0, 1, 2)
 # columns: by the judge that rewards use, by what no reward sees, and checks
 JUDGED = ("lip_sync", "expressiveness", "motion", "composite")
@@ -148,23 +149,22 @@ def by_clip(seeds: Sequence[Seen], measure: str) -> NDArray[np.float64]:
                     np.nan)  # fmt: skip
 
 
-def compare(runs: Path, rows: Sequence[str]) -> None:
-    """Means with 95% intervals over clips, then differences from the start, clip by clip."""
+def compare(runs: Path, rows: Sequence[str], base: str = START) -> None:
+    """Means with 95% intervals over clips, then differences from a row, clip by clip."""
     found = {name: seeds for name in rows if (seeds := stored(runs, name))}
     for columns in (JUDGED, HELD_OUT, GUARDS):
         print("\n" + " " * 16 + "".join(TITLES.get(c, c).rjust(24) for c in columns))
         for name, seeds in found.items():
             cells = [_cell(estimate(by_clip(list(seeds.values()), c))) for c in columns]
             print(f"{name:16s}" + "".join(cells) + f"   {len(seeds)} seeds")
-    start = found.get(START)
-    if start is None:
+    if base not in found:
         return
-    print("\nless the start, clip by clip with the same seeds; * where the interval leaves out 0")
+    print(f"\nless {base}, clip by clip with the same seeds; * where the interval leaves out 0")
     for columns in (JUDGED, HELD_OUT, GUARDS):
         print(" " * 16 + "".join(TITLES.get(c, c).rjust(24) for c in columns))
         for name, seeds in found.items():
-            if name != START:
-                gaps = [gap(start, seeds, column) for column in columns]
+            if name != base:
+                gaps = [gap(found[base], seeds, column) for column in columns]
                 print(f"{name:16s}" + "".join(_cell(one, mark=True) for one in gaps))
 
 
@@ -188,7 +188,7 @@ def cost(runs: Path) -> None:
     """Where the seconds of a run go."""
     print("seconds of an iteration: draw, replay, wait for workers, update; of a sample in its "
           "worker: render, then track and judge; samples a second")  # fmt: skip
-    for name in (*ROWS, *UNGUARDED):
+    for name in RUNS:
         for seed in SEEDS:
             run = records(runs, name, seed)
             if run is None:
@@ -208,19 +208,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("tables", nargs="+", choices=["watch", "table", "guards", "curves", "cost"])
+    parser.add_argument(
+        "tables", nargs="+", choices=["watch", "table", "anchored", "guards", "curves", "cost"]
+    )
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--every", type=int, default=1, help="watch every so many generators")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     given = parser.parse_args()
     cv2.setNumThreads(1)
-    wanted = [
-        (name, seed) for seed in SEEDS for name in (SHIPPED, START, *MEANS, *ROWS, *UNGUARDED)
-    ]
+    wanted = [(name, seed) for seed in SEEDS for name in (SHIPPED, START, *MEANS, *RUNS)]
     tables: dict[str, Callable[[], None]] = {
         "watch": lambda: watch_all(given.runs, given.data, wanted[given.first :: given.every]),
-        "table": lambda: compare(given.runs, (SHIPPED, START, *ROWS, *MEANS)),
+        "table": lambda: compare(given.runs, (SHIPPED, START, *ROWS, *OWN_MEANS)),
+        "anchored": lambda: compare(given.runs, (SHIPPED, "anchored", "anchored mean"), SHIPPED),
         "guards": lambda: compare(given.runs, (START, "composite", *UNGUARDED)),
         "curves": lambda: write_curves(given.runs / "curves.svg", {
             name: [run["evaluations"] for seed in SEEDS if (run := records(given.runs, name, seed))]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from enliven.motion.performer import OWN_LIPS
 from enliven.reward.compose import FLOWPORTRAIT, JUDGE_ONLY, Reward, Term, without
 from enliven.train.adapter import Adapting
 from enliven.train.dpo import Dpo
@@ -48,9 +49,15 @@ UNGUARDED: dict[str, Row] = {
     "no sync": (without(FLOWPORTRAIT, "sync", "lip_sync"), GRPO),
     "no anchor": (FLOWPORTRAIT, replace(GRPO, beta=0.0, growth=0.0)),
 }
-RUNS = ROWS | UNGUARDED
-# the mean of the seeds of "composite", by the share of its own lips that is shown
-MEANS = {"mean": 1.0, "mean, lips 0.3": 0.3}
+# where users begin, its lips shown as they see them, and held twenty times as near to it
+ANCHORED: dict[str, Row] = {"anchored": (FLOWPORTRAIT, replace(GRPO, beta=20.0))}
+RUNS = ROWS | UNGUARDED | ANCHORED
+# the mean of the seeds of a row, and the share of its own lips that is shown
+MEANS = {
+    "mean": ("composite", 1.0),
+    "mean, lips 0.3": ("composite", OWN_LIPS),
+    "anchored mean": ("anchored", OWN_LIPS),
+}
 ITERATIONS = 6
 
 
@@ -70,7 +77,8 @@ def recipe(name: str, seed: int, iterations: int = ITERATIONS) -> PostTraining:
         seed=seed,
     )
     # at the usual own_lips a reward hardly sees what the lips do
-    return PostTraining(config, Gathering(seconds=3), size=192, own_lips=1.0)
+    own_lips = OWN_LIPS if name in ANCHORED else 1.0
+    return PostTraining(config, Gathering(seconds=3), size=192, own_lips=own_lips)
 
 
 def iterations_done(out: Path) -> int:
@@ -97,15 +105,19 @@ def mean_of(name: str, out: Path) -> None:
     al., arXiv 2203.05482); what a seed learned by chance mostly cancels.
     """
     found = sorted(out.glob(f"{folder_name(name)}-[0-9]*/last"))
+    if not found:
+        return
     states = [load_performer(folder).state_dict() for folder in found]
     net = load_performer()
     net.load_state_dict({key: torch.stack([state[key].float() for state in states]).mean(0)
                          for key in states[0]})  # fmt: skip
     policy = PerformerPolicy(net, [], [], Scoring(Showing(), judged))
     told = f"mean of {len(found)} runs: {recipe(name, 0)!r}"
-    for mean, own_lips in MEANS.items():
-        settings = {"config": told, "own_lips": str(own_lips)}
-        print(export_performer(policy, out / folder_name(mean), articulation_of(None), settings))
+    for mean, (row, own_lips) in MEANS.items():
+        if row == name:
+            settings = {"config": told, "own_lips": str(own_lips)}
+            print(export_performer(policy, out / folder_name(mean), articulation_of(None),
+                                   settings))  # fmt: skip
 
 
 def folder_name(name: str) -> str:
@@ -126,7 +138,8 @@ def main() -> None:
     parser.add_argument("--mean", action="store_true", help="only average what there is")
     given = parser.parse_args()
     if given.mean:
-        mean_of("composite", given.out)
+        for name in sorted({row for row, _ in MEANS.values()}):
+            mean_of(name, given.out)
         return
     wanted = [(name, seed) for seed in given.seeds for name in given.names]
     for name, seed in wanted[given.first :: given.every]:
