@@ -9,35 +9,31 @@ Legend: a pair has two rows, the preferred first.
 """
 
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
-from enliven.errors import BadOption, TrainingStopped
+from enliven.errors import BadOption
 from enliven.flow import gaussian, interpolate, target
 from enliven.reward.compose import Reward
 from enliven.train.adapter import Adapting
-from enliven.train.evaluate import Canary, best_of, evaluate
-from enliven.train.grpo import Batch, Told, means, merged
-from enliven.train.learner import Learner, Learning, load, plain, save, writing
-from enliven.train.monitor import Record, Stopping, ends, write_scalars
+from enliven.train.evaluate import decides
+from enliven.train.grpo import Batch, Told
+from enliven.train.learner import Learner, Learning
+from enliven.train.monitor import Record, Stopping, ends
 from enliven.train.objectives import PairErrors, dpo_loss, dpo_margin, implicit_accuracy
 from enliven.train.objectives import velocity_distance as distance
-from enliven.train.parallel import gathered, place, share
 from enliven.train.policy import Policy
 from enliven.train.report import write_pairs_report
 from enliven.train.rollout import Exploring, For, Place
-from enliven.train.workers import Workers
-
-Progress = Callable[[str, int, int], object]
+from enliven.train.run import Progress, Run, Steps, opened
 
 
 class Pair(NamedTuple):
@@ -160,10 +156,6 @@ class Watching:
         if self.every < 1 or self.seed < 0:
             raise BadOption("every is 1 or more, seed 0 or more")
 
-    @property
-    def decides(self) -> str:
-        return "held out" if self.held_out else "reward"
-
 
 @dataclass(frozen=True)
 class Preferring:
@@ -222,130 +214,48 @@ def prefer(policy: Policy, pairs: Sequence[Pair], config: Preferring, folder: Pa
         raise BadOption("there are no pairs to learn from; make some with enliven prefer make")
     if config.watching and not policy.held_out:
         raise BadOption("there are no held-out inputs to watch; give some, or leave watching out")
-    count = workers if config.watching else 0
-    with writing(folder), Workers(policy.scoring, count, timeout) as crew:
-        folder.mkdir(parents=True, exist_ok=True)
-        run = _Run(policy, pairs, config, folder, crew)
-        try:
-            run.go(progress or (lambda *_: None))
-        finally:
-            run.close()
-        return run.outcome()
+    steps = Steps(
+        "update", math.ceil(len(pairs) * config.reuse / config.pairs), extended="reuse",
+        batch=(config.pairs, "pairs"), watching=config.watching,
+        every=config.watching.every if config.watching else 0, report=write_pairs_report,
+        lower="beta", beside=_accuracy,
+    )  # fmt: skip
+    crew = workers if config.watching else 0
+    with opened(policy, config, steps, folder, crew, timeout) as run:
+        run.go(partial(_update, run, pairs, config), partial(_end, run, config), progress)
+        best = run.settle()
+        return Preferred(run.done, run.why, tuple(run.records), tuple(run.evaluations), best,
+                         run.report())  # fmt: skip
 
 
-@final
-class _Run:
-    """The state of a run between updates."""
+def _update(run: Run, pairs: Sequence[Pair], config: Preferring) -> Record:
+    loss, norm, told = run.update(partial(_backward, run, pairs, config))
+    return {"loss": loss, "gradient": norm} | told
 
-    def __init__(self, policy: Policy, pairs: Sequence[Pair], config: Preferring, folder: Path,
-                 crew: Workers) -> None:  # fmt: skip
-        self.policy, self.pairs, self.config = policy, pairs, config
-        self.folder, self.crew = folder, crew
-        self.learner = Learner(policy.module, config.learning, config.adapting, config.seed)
-        if self.learner.sharded and config.pairs % place()[1]:
-            raise BadOption(f"{config.pairs} pairs cannot be shared evenly by {place()[1]} "
-                            "processes, which sharded weights need; choose a multiple")  # fmt: skip
-        self.why = ""
-        self.records: list[Record] = []
-        self.evaluations: list[Record] = []
-        self.best: dict[str, Any] = {}
-        self.canary: Canary | None = None
-        self.checkpoint = folder / "checkpoint.pt"
-        state = load(self.checkpoint, config, free=("reuse",))
-        if state is not None:
-            self.learner.restore(state["learner"], self.checkpoint)
-            for name in ("records", "evaluations", "best", "canary"):
-                setattr(self, name, state.get(name, getattr(self, name)))
-        self.writer = (SummaryWriter(str(folder / "log"), purge_step=len(self.records))
-                       if place()[0] == 0 else None)  # fmt: skip
 
-    def go(self, progress: Progress) -> None:
-        config, watching = self.config, self.config.watching
-        last = math.ceil(len(self.pairs) * config.reuse / config.pairs)
-        if watching and not self.evaluations:
-            self._evaluate(watching)
-        self.why = self._enough()
-        while len(self.records) < last and not self.why:
-            progress("updates", len(self.records), last)
-            self.records.append(self._update())
-            done = len(self.records)
-            write_scalars(self.writer, "", self.records[-1], done)
-            self.why = self._enough()
-            ending = bool(self.why) or done == last
-            if watching and (ending or done % watching.every == 0):
-                self._evaluate(watching)
-                self.why = self.why or self._enough()
-            if ending or self.why or done % config.save_every == 0:
-                self._save()
-        progress("updates", last, last)
+def _backward(run: Run, pairs: Sequence[Pair], config: Preferring) -> tuple[float, Told]:
+    loss, told = 0.0, Told()
+    for number, pair in run.batch(pairs):
+        where, weight = Place(config.seed, run.done, number), 1 / config.pairs
+        one, seen = config.method.learn(run.policy, run.learner, pair, where, weight)
+        loss += one
+        for name, value in seen.items():
+            told.setdefault(name, []).append(value)
+    return loss, told
 
-    def outcome(self) -> Preferred:
-        """Ends with the weights that are kept in the module."""
-        self.learner.take(self.best["weights"] if self.best else self.learner.mean)
-        best = self.best["iteration"] if self.best else len(self.records)
-        return Preferred(len(self.records), self.why, tuple(self.records),
-                         tuple(self.evaluations), best, self._report())  # fmt: skip
 
-    def close(self) -> None:
-        if self.writer:
-            self.writer.close()
+def _end(run: Run, config: Preferring) -> str:
+    """Why to stop now, or ""."""
+    watching = config.watching
+    fell = watching and ends(run.evaluations, watching.stopping, decides(watching),
+                             "implicit accuracy")  # fmt: skip
+    return enough(run.records, config) or fell or ""
 
-    def _update(self) -> Record:
-        config, number = self.config, len(self.records)
-        self.learner.start()
-        loss, told = 0.0, Told()
-        for at in share(range(number * config.pairs, (number + 1) * config.pairs)):
-            turn, row = divmod(at, len(self.pairs))
-            order = Place(config.seed, turn, 0).rng(For.INPUTS).permutation(len(self.pairs))
-            pair = self.pairs[int(order[row])]
-            where, weight = Place(config.seed, number, at), 1 / config.pairs
-            one, seen = config.method.learn(self.policy, self.learner, pair, where, weight)
-            loss += one
-            for name, value in seen.items():
-                told.setdefault(name, []).append(value)
-        norm = self.learner.step()
-        loss = math.fsum(gathered(loss))
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            self._report()
-            raise TrainingStopped(
-                f"loss {loss} and gradient {norm} at update {number} are not finite; "
-                f"{self.checkpoint} is as it was before: lower the rate or beta, and begin again "
-                "in another folder"
-            )
-        return {"loss": loss, "gradient": norm} | means(merged(gathered(told)))
 
-    def _enough(self) -> str:
-        """Why to stop now, or ""."""
-        watching = self.config.watching
-        fell = watching and ends(self.evaluations, watching.stopping, watching.decides,
-                                 "implicit accuracy")  # fmt: skip
-        return enough(self.records, self.config) or fell or ""
-
-    def _evaluate(self, watching: Watching) -> None:
-        began, done = time.perf_counter(), len(self.records)
-        record, self.canary = evaluate(self.policy, self.learner, watching, self.crew,
-                                       self.folder, done, self.canary)  # fmt: skip
-        before = int(self.evaluations[-1]["iteration"]) if self.evaluations else done
-        right = [one["implicit accuracy"] for one in self.records[before:]]
-        record["implicit accuracy"] = float(np.mean(right or [0.5]))  # nothing learned: a coin
-        record["time/evaluate"] = time.perf_counter() - began
-        self.evaluations.append(record)
-        write_scalars(self.writer, "evaluation/", record, done)
-        self.best = best_of(self.best, record, watching.decides, self.learner.mean)
-        self._report()
-
-    def _save(self) -> None:
-        save(self.checkpoint, {
-            "config": plain(self.config), "learner": self.learner.state(),
-            "records": self.records, "evaluations": self.evaluations, "best": self.best,
-            "canary": self.canary,
-        })  # fmt: skip
-
-    def _report(self) -> Path:
-        path = self.folder / "report.html"
-        if place()[0] == 0:
-            write_pairs_report(path, self.config, self.records, self.evaluations, self.why)
-        return path
+def _accuracy(records: Sequence[Record]) -> Record:
+    """Mean implicit accuracy; where nothing was learned that of a coin."""
+    right = [record["implicit accuracy"] for record in records]
+    return {"implicit accuracy": float(np.mean(right or [0.5]))}
 
 
 def enough(records: Sequence[Record], config: Preferring) -> str:

@@ -83,12 +83,18 @@ def evaluate(policy: Policy, learner: Learner, config: Evaluating, crew: Workers
     return record, canary
 
 
-def best_of(best: dict[str, Any], record: Record, decides: str, mean: Weights) -> dict[str, Any]:
+def decides(config: Evaluating) -> str:
+    """The number of an evaluation's record by which weights are kept."""
+    return "held out" if config.held_out else "reward"
+
+
+def best_of(best: dict[str, Any], record: Record, config: Evaluating, mean: Weights
+            ) -> dict[str, Any]:  # fmt: skip
     """The better of the best evaluation so far, {} for none, and this one of the mean weights.
 
-    "iteration", "value", which is the record's number `decides`, and "weights".
+    "iteration", "value", which is the number that decides, and "weights".
     """
-    value = record[decides]
+    value = record[decides(config)]
     if best and not (value > best["value"] or math.isnan(best["value"])):
         return best
     weights = {name: one.clone() for name, one in mean.items()}

@@ -12,21 +12,20 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from torch.utils.tensorboard import SummaryWriter
 
 from enliven.errors import BadOption, InputError, TrainingStopped
 from enliven.reward.compose import Advantages, Reward, Rewards, advantages, gather, measured
 from enliven.train.adapter import Adapting
-from enliven.train.dpo import Dpo, Progress
-from enliven.train.evaluate import Canary, best_of, evaluate
-from enliven.train.grpo import Batch, Grpo, Method, Winners, means, merged
-from enliven.train.learner import Learner, Learning, load, plain, save, writing
-from enliven.train.monitor import Record, Stopping, ends, fault, reward_record, write_scalars
-from enliven.train.parallel import gathered, place, share
+from enliven.train.dpo import Dpo
+from enliven.train.grpo import Batch, Grpo, Method, Winners
+from enliven.train.learner import Learning
+from enliven.train.monitor import Record, Stopping, ends, fault, reward_record
+from enliven.train.parallel import gathered
 from enliven.train.policy import Policy
 from enliven.train.report import write_report
 from enliven.train.rollout import (
@@ -41,7 +40,8 @@ from enliven.train.rollout import (
     noise_of,
     sent,
 )
-from enliven.train.workers import Scored, Task, Workers
+from enliven.train.run import Progress, Run, Steps, opened
+from enliven.train.workers import Scored, Task
 from enliven.types import Score, Scorecard
 
 log = logging.getLogger("enliven")
@@ -98,104 +98,62 @@ def improve(policy: Policy, config: Config, folder: Path, *, workers: int = 0,
     Raises TrainingStopped when something is wrong with the run (the checkpoint before stays),
     OutputError, BadOption, InputError.
     """
-    with writing(folder), Workers(policy.scoring, workers, timeout) as crew:
-        folder.mkdir(parents=True, exist_ok=True)
-        run = _Run(policy, config, folder, crew)
-        try:
-            run.go(progress or (lambda *_: None))
-        finally:
-            run.close()
-        return run.outcome()
+    if not policy.inputs:
+        raise BadOption("the generator has no inputs to learn from; give some")
+    steps = Steps(
+        "iteration", config.iterations, extended="iterations",
+        batch=(config.exploring.groups, "groups"), watching=config, every=config.evaluate_every,
+        report=write_report, lower="the largest gradient", stated=("iteration", "why"),
+    )  # fmt: skip
+    with opened(policy, config, steps, folder, workers, timeout) as run:
+        iterations = _Iterations(run, config)
+        run.go(iterations.iterate, iterations.end, progress)
+        best = run.settle()
+        if run.why:
+            log.warning("stopped: %s", run.why)
+        return Outcome(run.done, best, run.why, run.report())
 
 
 @final
-class _Run:
-    """The state of a run between iterations."""
+class _Iterations:
+    """The steps of a run."""
 
-    def __init__(self, policy: Policy, config: Config, folder: Path, crew: Workers) -> None:
-        if not policy.inputs:
-            raise BadOption("the generator has no inputs to learn from; give some")
-        self.policy, self.config, self.folder, self.crew = policy, config, folder, crew
-        self.learner = Learner(policy.module, config.learning, config.adapting, config.seed)
-        if self.learner.sharded and config.exploring.groups % place()[1]:
-            raise BadOption(f"{config.exploring.groups} groups cannot be shared evenly by "
-                            f"{place()[1]} processes, which sharded weights need; choose a "
-                            "multiple")  # fmt: skip
-        self.iteration, self.why = 0, ""
-        self.records: list[Record] = []
-        self.evaluations: list[Record] = []
-        self.best: dict[str, Any] = {}
-        self.canary: Canary | None = None
-        self.checkpoint = folder / "checkpoint.pt"
-        state = load(self.checkpoint, config, free=("iterations",))
-        if state is not None:
-            self.learner.restore(state["learner"], self.checkpoint)
-            for name in ("iteration", "why", "records", "evaluations", "best", "canary"):
-                setattr(self, name, state[name])
-        self.leads = place()[0] == 0
-        self.writer = (SummaryWriter(str(folder / "log"), purge_step=self.iteration)
-                       if self.leads else None)  # fmt: skip
+    def __init__(self, run: Run, config: Config) -> None:
+        self.run, self.config = run, config
 
-    def go(self, progress: Progress) -> None:
-        config = self.config
-        if not self.evaluations:
-            self._evaluate()
-        while self.iteration < config.iterations and not self.why:
-            progress("iterations", self.iteration, config.iterations)
-            record = self._iterate()
-            self.records.append(record)
-            write_scalars(self.writer, "", record, self.iteration)
-            wrong = fault(self.records, config.stopping)
-            if wrong:
-                self._report()
-                raise TrainingStopped(
-                    f"{wrong}; the run stopped at iteration {self.iteration} and "
-                    f"{self.checkpoint} is as it was before; see {self.folder / 'report.html'}"
-                )
-            self.iteration += 1
-            last = self.iteration == config.iterations
-            if last or self.iteration % config.evaluate_every == 0:
-                self._evaluate()
-                self.why = ends(self.evaluations, config.stopping)
-            if last or self.why or self.iteration % config.save_every == 0:
-                self._save()
-        progress("iterations", config.iterations, config.iterations)
+    def end(self) -> str:
+        """Why to stop now, or ""."""
+        run, stopping = self.run, self.config.stopping
+        wrong = fault(run.records, stopping) if run.records else ""
+        if wrong:
+            page = run.report()
+            raise TrainingStopped(f"{wrong}; the run stopped at iteration {run.done - 1} and "
+                                  f"{run.checkpoint} is as it was before; see {page}")  # fmt: skip
+        return ends(run.evaluations, stopping)
 
-    def outcome(self) -> Outcome:
-        """Ends with the best weights in the module."""
-        self.learner.take(self.best["weights"])
-        if self.why:
-            log.warning("stopped: %s", self.why)
-        return Outcome(self.iteration, self.best["iteration"], self.why, self._report())
-
-    def close(self) -> None:
-        if self.writer:
-            self.writer.close()
-
-    def _iterate(self) -> Record:
+    def iterate(self) -> Record:
         clock = _Clock()
-        config = self.config
-        mine = share(list(enumerate(self._inputs())))
+        run, config = self.run, self.config
         groups: list[Drawn | None] = []
+        mine = run.batch(run.policy.inputs)
         for number, given in mine:
-            where = Place(config.seed, self.iteration, self.iteration * config.exploring.groups
-                          + number)  # fmt: skip
+            where = Place(config.seed, run.done, number)
             groups.append(self._draw(where, given, len(groups)))
         clock.lap("sample")
-        old = [frozen(self.policy, group) if group else None for group in groups]
+        old = [frozen(run.policy, group) if group else None for group in groups]
         clock.lap("freeze")
         scored = self._scored(groups)
         clock.lap("wait for scores")
         found, rewards, every = self._advantages([number for number, _ in mine], scored)
         batch = _batch(groups, old, found, config.exploring.members)
-        told, norms, loss = self._update(batch)
+        loss, norm, told = self._update(batch)
         clock.lap("update")
         record = reward_record(config.reward, rewards, found.all, every)
         kept = [z for group, one in zip(groups, old, strict=True) if group and one
                 for z in noise_of(group, one)]  # fmt: skip
         noise = [row.cpu() for part in gathered([z[:4096] for z in kept]) for row in part]
         record |= {f"gap/{k}": v for k, v in _gaps(old).items()}
-        record |= {"iteration": float(self.iteration), "loss": loss, "gradient": norms[0],
+        record |= {"iteration": float(run.done), "loss": loss, "gradient": norm,
                    "noise likeness": likeness(noise)}  # fmt: skip
         return record | told | {f"time/{name}": value for name, value in clock.laps.items()}
 
@@ -203,21 +161,21 @@ class _Run:
         """A group, handed to the workers; None when its input cannot be used."""
         exploring = self.config.exploring
         try:
-            group = draw_group(self.policy, exploring, where, given)
+            group = draw_group(self.run.policy, exploring, where, given)
         except InputError as error:
-            if self.learner.sharded:  # other processes compute with this one
+            if self.run.learner.sharded:  # other processes compute with this one
                 raise BadOption(f"{error}; no input can be left out where weights are sharded: "
                                 "remove it from the inputs and run again") from error  # fmt: skip
             log.warning("an input is left out: %s", error)
             return None
-        for row, part in enumerate(sent(self.policy, group)):
+        for row, part in enumerate(sent(self.run.policy, group)):
             task = Task(part, given, where.number(For.DECODING))
-            self.crew.submit(slot * exploring.members + row, task)
+            self.run.crew.submit(slot * exploring.members + row, task)
         return group
 
     def _scored(self, groups: Sequence[Drawn | None]) -> list[list[Scored]]:
         """What came of every member of every group."""
-        done, size = self.crew.collect(), self.config.exploring.members
+        done, size = self.run.crew.collect(), self.config.exploring.members
         lost = Scored(why="its input cannot be used")
         made = [[done.get(slot * size + row, lost) for row in range(size)]
                 for slot in range(len(groups))]  # fmt: skip
@@ -240,62 +198,18 @@ class _Run:
         made = advantages(self.config.reward, rewards)
         return _Found(made, [ids == number for number in numbers]), rewards, every
 
-    def _update(self, batch: Batch) -> tuple[Record, list[float], float]:
-        """Statistics of all updates, norms of gradients and the loss before the first."""
-        norms, losses, told = [], [], Record()
-        for update in range(self.config.method.updates):
-            self.learner.start()
-            method: Method = self.config.method
-            loss, seen = method.backward(self.policy, self.learner, batch)
-            norms.append(self.learner.step())
-            losses.append(math.fsum(gathered(loss)))
-            if not (math.isfinite(norms[-1]) and math.isfinite(losses[-1])):
-                self._report()
-                raise TrainingStopped(
-                    f"loss {losses[-1]} and gradient {norms[-1]} at iteration {self.iteration} are "
-                    f"not finite; {self.checkpoint} is as it was before: lower the rate or the "
-                    "largest gradient in the recipe, and begin again in another --out"
-                )
-            now = means(merged(gathered(seen)))
-            if update == 0 and "ratio apart" in now:
-                told["first ratio apart"] = now["ratio apart"]
+    def _update(self, batch: Batch) -> tuple[float, float, Record]:
+        """Loss and norm of the gradient before the first update; statistics of all updates."""
+        run = self.run
+        method: Method = self.config.method
+        backward = partial(method.backward, run.policy, run.learner, batch)
+        (loss, norm, told), *later = [run.update(backward) for _ in range(method.updates)]
+        if "ratio apart" in told:
+            told = {"first ratio apart": told["ratio apart"]} | told
+        for _, _, seen in later:
             # gradients are those of the first update, as the norm of all of it is
-            told |= {n: v for n, v in now.items() if not (update and n.startswith("gradient/"))}
-        return told, norms, losses[0]
-
-    def _inputs(self) -> list[Any]:
-        """Those of the groups of this iteration: each comes up once before any comes again."""
-        inputs, made = self.policy.inputs, []
-        for at in range(self.iteration * self.config.exploring.groups,
-                        (self.iteration + 1) * self.config.exploring.groups):  # fmt: skip
-            turn, number = divmod(at, len(inputs))
-            order = Place(self.config.seed, turn, 0).rng(For.INPUTS).permutation(len(inputs))
-            made.append(inputs[int(order[number])])
-        return made
-
-    def _evaluate(self) -> None:
-        began = time.perf_counter()
-        record, self.canary = evaluate(self.policy, self.learner, self.config, self.crew,
-                                       self.folder, self.iteration, self.canary)  # fmt: skip
-        record["time/evaluate"] = time.perf_counter() - began
-        self.evaluations.append(record)
-        write_scalars(self.writer, "evaluation/", record, self.iteration)
-        decides = "held out" if self.config.held_out else "reward"
-        self.best = best_of(self.best, record, decides, self.learner.mean)
-        self._report()
-
-    def _save(self) -> None:
-        save(self.checkpoint, {
-            "config": plain(self.config), "iteration": self.iteration, "why": self.why,
-            "learner": self.learner.state(), "records": self.records,
-            "evaluations": self.evaluations, "best": self.best, "canary": self.canary,
-        })  # fmt: skip
-
-    def _report(self) -> Path:
-        path = self.folder / "report.html"
-        if self.leads:
-            write_report(path, self.config, self.records, self.evaluations, self.why)
-        return path
+            told |= {n: v for n, v in seen.items() if not n.startswith("gradient/")}
+        return loss, norm, told
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from enliven.errors import BadOption
 from enliven.motion.latent import LATENT
 from enliven.motion.performer import FRAMES, OWN_LIPS
 from enliven.reward.preferences import Candidate, Preference, read_preferences
-from enliven.train.dpo import Pair, Preferring, Progress, Watching, prefer
+from enliven.train.dpo import Pair, Preferring, Watching, prefer
 from enliven.train.learner import Learner, writing
 from enliven.train.parallel import join, leave, place
 from enliven.train.performer_policy import PerformerPolicy, export_performer, load_performer
@@ -34,6 +34,7 @@ from enliven.train.performer_video import (
 from enliven.train.posttrain import articulation_of, memory_mb
 from enliven.train.prefer_import import LONGEST
 from enliven.train.rollout import Place, draw_finished
+from enliven.train.run import Progress
 from enliven.train.workers import Score, Scoring, Task, score_one
 
 log = logging.getLogger("enliven")

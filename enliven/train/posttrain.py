@@ -15,11 +15,12 @@ import torch
 
 from enliven.motion.performer import OWN_LIPS
 from enliven.train.learner import writing
-from enliven.train.loop import Config, Progress, improve
+from enliven.train.loop import Config, improve
 from enliven.train.parallel import join, leave
 from enliven.train.performer_policy import PerformerPolicy, export_performer, load_performer
 from enliven.train.performer_video import Gathering, Showing, gather_inputs, held_out, judged
 from enliven.train.rollout import For, Place, draw_group, frozen, sent
+from enliven.train.run import Progress
 from enliven.train.workers import Score, Scoring, Task, score_one
 
 MEGABYTE = 2**20
