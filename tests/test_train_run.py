@@ -9,10 +9,16 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch: pip install enliven[train]")
 pytest.importorskip("tensorboard", reason="training needs tensorboard: pip install enliven[train]")
 
+from tensorboard.backend.event_processing.event_accumulator import (  # noqa: E402
+    EventAccumulator,
+)
+from test_train_dpo import WATCHED, pairs  # noqa: E402
 from test_train_grpo import CONFIG  # noqa: E402
 from toy_policy import ToyPolicy  # noqa: E402
 
 from enliven.errors import TrainingStopped  # noqa: E402
+from enliven.train.dpo import prefer  # noqa: E402
+from enliven.train.loop import improve  # noqa: E402
 from enliven.train.monitor import Record  # noqa: E402
 from enliven.train.run import Steps, opened  # noqa: E402
 
@@ -73,3 +79,22 @@ def test_numbers_that_are_not_finite_stop_a_run(tmp_path: Path) -> None:
         run.update(lambda: (float("nan"), {}))
     assert TOLD == [""]
     assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def logged(folder: Path, name: str) -> list[int]:
+    """Steps of a curve as TensorBoard shows it."""
+    events = EventAccumulator(str(folder / "log"))
+    events.Reload()
+    return [event.step for event in events.Scalars(name)]
+
+
+def test_curves_of_a_run_that_was_continued_have_no_gap(tmp_path: Path) -> None:
+    for iterations in (2, 4):
+        improve(ToyPolicy(), replace(CONFIG, iterations=iterations, evaluate_every=2),
+                tmp_path / "loop")  # fmt: skip
+    assert logged(tmp_path / "loop", "loss") == [0, 1, 2, 3]
+    assert logged(tmp_path / "loop", "evaluation/reward") == [0, 2, 4]
+    for reuse in (1, 2):
+        prefer(ToyPolicy(), pairs(16), replace(WATCHED, reuse=reuse), tmp_path / "pairs")
+    assert logged(tmp_path / "pairs", "loss") == list(range(1, 9))
+    assert logged(tmp_path / "pairs", "evaluation/reward") == [0, 4, 8]

@@ -121,6 +121,10 @@ class Run:
         self.leads = place()[0] == 0
         self.writer = (SummaryWriter(str(folder / "log"), purge_step=self.done)
                        if self.leads else None)  # fmt: skip
+        # the purge takes what a killed run told after its checkpoint, and these if they came last
+        for kind, known in (("", self.records[-1:]), ("evaluation/", self.evaluations[-1:])):
+            for record in known:
+                self._log(kind, record, since=self.done)
 
     @property
     def done(self) -> int:
@@ -141,8 +145,7 @@ class Run:
         while self.done < steps.total and not self.why:
             tell(f"{steps.name}s", self.done, steps.total)
             self.records.append(step())
-            at = int(self.records[-1].get("iteration", self.done))
-            write_scalars(self.writer, "", self.records[-1], at)
+            self._log("", self.records[-1])
             self.why = end()
             ending = bool(self.why) or self.done == steps.total
             if steps.watching and (ending or self.done % steps.every == 0):
@@ -208,9 +211,15 @@ class Run:
         record |= self.steps.beside(self.records[before:])
         record["time/evaluate"] = time.perf_counter() - began
         self.evaluations.append(record)
-        write_scalars(self.writer, "evaluation/", record, self.done)
+        self._log("evaluation/", record)
         self.best = best_of(self.best, record, watching, self.learner.mean)
         self.report()
+
+    def _log(self, kind: str, record: Record, since: int = 0) -> None:
+        """To TensorBoard, at the number the record states, else that of steps so far."""
+        at = int(record.get("iteration", self.done))
+        if at >= since:
+            write_scalars(self.writer, kind, record, at)
 
     def _save(self) -> None:
         known = {"iteration": self.done, "why": self.why}
