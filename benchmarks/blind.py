@@ -27,13 +27,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from blind_count import CHOICES, count
+from blind_count import count
 from blind_judge import TIE, judge
 from blind_videos import Look, write_page
 from numpy.typing import NDArray
 
 from enliven.errors import EnlivenError
 from enliven.reward.preferences import read_preferences, shown
+from enliven.reward.votes import CHOICES
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>Which looks more real?</title>
 <style>body{{font:16px sans-serif;background:#222;color:#eee;text-align:center}}

@@ -3,7 +3,6 @@
 Legend: "one" and "two" are the folders that the page was made of.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import comb
@@ -12,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-CHOICES = ("left", "right", "same")
+from enliven.reward.votes import read_key, read_votes
+
 HEAD = f"{'':14s}  one  two  neither   one of the decided   95% interval   sign test p"
-PICTURES = "preferred"  # name of the one question on pages of pictures
 
 
 def wilson(won: int, of: int, z: float = 1.96) -> tuple[float, float]:
@@ -34,31 +33,20 @@ def sign_test(won: int, lost: int) -> float:
     return min(1.0, 2 * tail)
 
 
-def votes_of(key: Mapping[str, Any], files: Sequence[Path]) -> dict[str, dict[str, list[int]]]:
-    """question -> pair -> each person's vote: 1 for "one", -1 for "two", 0 for neither.
-
-    Stops with a message at choices that are not of this page.
-    """
+def by_question(key: Mapping[str, Any], files: Sequence[Path]) -> dict[str, dict[str, list[int]]]:
+    """question -> pair -> each person's vote: 1 for "one", -1 for "two", 0 for neither."""
     found: dict[str, dict[str, list[int]]] = {}
     for path in files:
-        choices = read_object(path)
-        if choices.pop("page", key.get("page")) != key.get("page"):
-            raise SystemExit(f"{path} holds the choices of another page; give the key of that one")
-        for number, answer in choices.items():
-            answers = answer if isinstance(answer, dict) else {PICTURES: answer}
-            for axis, choice in answers.items():
-                if number not in key or choice not in CHOICES:
-                    raise SystemExit(f"{path}: pair {number}: {choice!r} is not one of {CHOICES}")
-                sign = {"left": 1, "right": -1, "same": 0}[choice]
-                vote = sign if key[number]["left"] == "one" else -sign
-                found.setdefault(axis, {}).setdefault(number, []).append(vote)
+        for number, votes in read_votes(path, key).items():
+            for question, vote in votes.items():
+                found.setdefault(question, {}).setdefault(number, []).append(vote)
     return found
 
 
 def count(key: Path, choices: Sequence[Path]) -> None:
     """Prints a line for each question."""
-    page = read_object(key)
-    found = votes_of(page, choices)
+    page = read_key(key)
+    found = by_question(page, choices)
     if not found:
         raise SystemExit("nobody has chosen anything in these files")
     pairs = sum(number != "page" for number in page)
@@ -92,15 +80,3 @@ def _agreement(found: Mapping[str, Mapping[str, Sequence[int]]]) -> str:
                 alike += decided[i + 1 :].count(vote)
     share = f"{100 * alike / several:.0f}%" if several else "none to compare"
     return f"two people who both decided chose the same: {share} ({several} times two people)"
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object; stops with a message at anything else."""
-    try:
-        content = json.loads(path.read_text("utf-8"))
-        if isinstance(content, dict):
-            return content
-        why = "no JSON object"
-    except (OSError, ValueError) as error:
-        why = str(error)
-    raise SystemExit(f"{path} cannot be read: {why}")

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from blind_count import HEAD, line, read_object, votes_of
+from blind_count import HEAD, by_question, line
 from numpy.typing import NDArray
 
 from enliven.reward.compose import composite, preset, quality
 from enliven.reward.evaluate import Evaluation, evaluate
 from enliven.reward.judge import AXES
 from enliven.reward.statistics import paired
+from enliven.reward.votes import read_key
 
 TIE = 0.01  # of the scale: scores that are nearer than this are equal
 OVERALL = "overall"  # the composite that training uses
@@ -33,14 +34,14 @@ def judge(one: Path, two: Path, photos: Path | None, tie: float, key: Path | Non
     print(f"{len(clips)} pairs; {found.judge}\n{table(gaps, tie)}")
     if key:
         told = {name: dict(zip(clips, gap, strict=True)) for name, gap in gaps.items()}
-        print("\n".join(agreement(told, tie, read_object(key), choices)))
+        print("\n".join(agreement(told, tie, read_key(key), choices)))
 
 
 def agreement(told: Mapping[str, Mapping[str, float]], tie: float, page: Mapping[str, Any],
               choices: Sequence[Path]) -> list[str]:  # fmt: skip
     """How often people decide as the judge does; told: score -> clip -> difference."""
     lines = []
-    for axis, votes in votes_of(page, choices).items():
+    for axis, votes in by_question(page, choices).items():
         own = told.get(ALIKE.get(axis, ""), {})
         both = [(own.get(Path(page[number]["name"]).stem, np.nan), sum(given))
                 for number, given in votes.items()]  # fmt: skip

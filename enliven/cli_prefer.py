@@ -115,17 +115,16 @@ def votes(
     """
     with running(as_json, quiet, debug) as log:
         from enliven.reward.preferences import read_preferences, shown, voted, write_preferences
+        from enliven.reward.votes import read_key, read_votes
 
         stored = read_preferences(pairs)
         # strips of pictures, in the folder `blind`, are named after their input
         strips = {f"{p.chosen.input}.png": (p.chosen, p.rejected)
                   for p in stored if p.source == "judge"}  # fmt: skip
         candidates = shown(stored) | strips
-        page = _read(key)
-        entries = [one for number, one in page.items() if number != "page"]
-        if not all(isinstance(one, dict) and one.get("left") in ("one", "two") for one in entries):
-            raise BadOption(f"{key} is no key of a page; give PAGE.key.json")
-        if unknown := sorted({str(one.get("name")) for one in entries} - set(candidates)):
+        page = read_key(key)
+        names = {one["name"] for number, one in page.items() if number != "page"}
+        if unknown := sorted(names - set(candidates)):
             raise BadOption(f"{key} shows {unknown[0]}, which is no pair of {pairs}; give the key "
                             "of a page made of this file, or of its folder `blind`")  # fmt: skip
         said = {pair.judge for pair in stored}
@@ -136,19 +135,6 @@ def votes(
                 raise BadOption(f"{pairs} has the votes of {path.name} already; rename the file if "
                                 "they are those of somebody else")  # fmt: skip
             said.add(who)
-            made += voted(candidates, page, _read(path), who)
+            made += voted(candidates, page, read_votes(path, page), who)
         log.note(f"{len(made)} votes added")
         log.result(write_preferences(pairs, made, add=True))
-
-
-def _read(path: Path) -> dict:
-    """A JSON object.  Raises BadOption."""
-    try:
-        content = json.loads(path.read_text("utf-8"))
-        if isinstance(content, dict):
-            return content
-        why = "it is no JSON object"
-    except (OSError, ValueError) as error:
-        why = str(error)
-    raise BadOption(f"{path} cannot be used ({why}); give the files of one page of "
-                    "benchmarks/blind.py")  # fmt: skip

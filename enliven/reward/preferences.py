@@ -21,6 +21,7 @@ import numpy as np
 
 from enliven.errors import BadOption, OutputExists
 from enliven.media.files import input_file
+from enliven.reward.votes import ONLY, OVERALL
 
 Source = Literal["judge", "human", "imported"]
 AXES = ("alignment", "fidelity", "energy")  # may be unknown
@@ -207,31 +208,19 @@ def shown(pairs: Iterable[Preference]) -> dict[str, tuple[Candidate, Candidate]]
 
 def voted(
     candidates: Mapping[str, tuple[Candidate, Candidate]], key: Mapping[str, Any],
-    choices: Mapping[str, Any], judge: str = "people",
+    votes: Mapping[str, Mapping[str, int]], judge: str = "people",
 ) -> list[Preference]:  # fmt: skip
-    """What people chose on a page of `benchmarks/blind.py`.
+    """What a person chose on a page of `benchmarks/blind.py`.
 
     candidates: name of a pair -> what "one" and "two" of the page showed.
-    key: the page's key, number -> name and which of them was at the left.
-    choices: number -> left, right or same, or the same of several questions, of which "overall"
-    decides; same, and no answer to that, make no pair.  Key and choices may state their "page".
-    Raises BadOption for a number or choice that the page did not have, and for another page.
+    key, votes: see `enliven.reward.votes`.  Of several questions "overall" decides; neither, and no
+    answer to that, make no pair.
     """
     pairs = []
-    if choices.get("page", key.get("page")) != key.get("page"):
-        raise BadOption("these are the choices of another page; give the key and the choices of "
-                        "the same page")  # fmt: skip
-    for number, answer in sorted(choices.items()):
-        if number == "page":
-            continue
-        choice = answer.get("overall", "same") if isinstance(answer, Mapping) else answer
-        if number not in key or choice not in ("left", "right", "same"):
-            raise BadOption(f'pair {number}: "{choice}" is not an answer to this page; give the '
-                            "key and the choices of the same page")  # fmt: skip
-        if choice == "same":
-            continue
-        one, two = candidates[key[number]["name"]]
-        left, right = (one, two) if key[number]["left"] == "one" else (two, one)
-        better, worse = (left, right) if choice == "left" else (right, left)
-        pairs.append(Preference(better, worse, np.nan, "human", judge))
+    for number, answers in sorted(votes.items()):
+        vote = answers.get(OVERALL, answers.get(ONLY, 0))
+        if vote:
+            two = candidates[key[number]["name"]]
+            better, worse = two if vote > 0 else two[::-1]
+            pairs.append(Preference(better, worse, np.nan, "human", judge))
     return pairs
