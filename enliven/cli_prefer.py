@@ -136,5 +136,6 @@ def votes(
                                 "they are those of somebody else")  # fmt: skip
             said.add(who)
             made += voted(candidates, page, read_votes(path, page), who)
+        written = write_preferences(pairs, made, add=True)
         log.note(f"{len(made)} votes added")
-        log.result(write_preferences(pairs, made, add=True))
+        log.result(written)

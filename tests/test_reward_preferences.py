@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from enliven.errors import BadOption, OutputExists
+from enliven.errors import BadOption, OutputError, OutputExists
 from enliven.reward.preferences import (
     Candidate,
     Preference,
@@ -86,8 +86,16 @@ def test_missing_media_and_broken_lines_are_told(tmp_path: Path) -> None:
     path = write_preferences(tmp_path / "pairs.jsonl", pairs)
     with pytest.raises(BadOption, match=r"line 1: y\.npz is missing"):
         read_preferences(path)
-    path.write_text("{}\n")
-    with pytest.raises(BadOption, match="line 1"):
+    good = path.read_text()
+    for broken in ("{}", "[]", "1", good.replace('"x.npz"', "5"), good.replace("{}", "5")):
+        path.write_text(broken + "\n")
+        with pytest.raises(BadOption, match="line 1"):
+            read_preferences(path)
+    path.with_suffix(".part").mkdir()
+    with pytest.raises(OutputError, match=r"pairs\.jsonl"):
+        write_preferences(path, pairs, add=True)
+    path.write_bytes(b"\xff\xd8 a picture")
+    with pytest.raises(BadOption, match="holds no preferences"):
         read_preferences(path)
 
 

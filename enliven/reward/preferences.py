@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from enliven.errors import BadOption, OutputExists
-from enliven.media.files import input_file
+from enliven.media.files import input_file, writing
 from enliven.reward.votes import ONLY, OVERALL
 
 Source = Literal["judge", "human", "imported"]
@@ -116,17 +116,18 @@ def _alike(one: Candidate, other: Candidate, ratio: float) -> bool:
 def write_preferences(path: str | Path, pairs: Sequence[Preference], *, add: bool = False) -> Path:
     """Writes pairs, one a line.  add: after those that are there.
 
-    Raises OutputExists when there are some and they are not to be added to.
+    Raises OutputExists when there are some and they are not to be added to, OutputError.
     """
     path = Path(path)
     if path.exists() and not add:
         raise OutputExists(f"{path} exists; add to it, or choose another name")
-    path.parent.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(_row(pair), sort_keys=True) + "\n" for pair in pairs]
-    before = path.read_text("utf-8") if path.exists() else ""
     hidden = path.with_suffix(".part")
-    hidden.write_text(before + "".join(lines), "utf-8")
-    hidden.replace(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = path.read_text("utf-8") if path.exists() else ""
+        hidden.write_text(before + "".join(lines), "utf-8")
+        hidden.replace(path)
     return path
 
 
@@ -143,6 +144,10 @@ def _told(value: float) -> float | None:
 
 
 def _candidate(row: Mapping[str, Any]) -> Candidate:
+    """Raises KeyError for a field that is missing, TypeError for one of another kind."""
+    texts = all(isinstance(row[field], str) for field in ("input", "name", "motion", "video"))
+    if not texts or not isinstance(row.get("made", {}), dict):
+        raise TypeError("names are text, and what a video was made of is an object")
     unknown = {axis: np.nan for axis in AXES if row[axis] is None}
     return Candidate(**{**row, **unknown})
 
@@ -150,11 +155,17 @@ def _candidate(row: Mapping[str, Any]) -> Candidate:
 def read_preferences(path: str | Path) -> list[Preference]:
     """The pairs of a file; media become paths relative to where it lies.
 
-    Raises BadOption with the line that cannot be read, or that names a file that is missing.
+    Raises BadMedia without the file, BadOption with the line that cannot be read, or that names a
+    file that is missing.
     """
     path = input_file(path)
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except ValueError as error:
+        raise BadOption(f"{path} holds no preferences ({error}); make the file with enliven prefer "
+                        "make") from None  # fmt: skip
     pairs = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
