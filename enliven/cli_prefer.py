@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from enliven.console import Debug, Json, Quiet, running
+from enliven.console import PHOTOS, SOUNDS, WORKERS, Debug, Json, Out, Quiet, Workers, running
 from enliven.errors import BadOption
 
 app = typer.Typer(help="Which of two videos is better: pairs to learn from.",
@@ -18,10 +18,9 @@ Pairs = Annotated[Path, typer.Argument(metavar="PAIRS", help="pairs.jsonl of `pr
 
 @app.command()
 def make(
-    photos: Annotated[Path, typer.Option(metavar="FOLDER", help="Photos of people to animate.")],
-    sounds: Annotated[Path, typer.Option(metavar="FOLDER", help="Recordings of people to speak.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER",
-        help="For candidates and pairs; a run that was stopped there is continued.")],
+    photos: Annotated[Path, PHOTOS],
+    sounds: Annotated[Path, SOUNDS],
+    out: Out,
     count: Annotated[int, typer.Option(metavar="K", min=2, max=64,
         help="Candidates of each input.")] = 5,
     inputs: Annotated[int, typer.Option(metavar="N", min=1, help="Inputs at most.")] = 16,
@@ -31,8 +30,7 @@ def make(
         help="A further generator, may be repeated; the one that ships always takes part.")] = None,
     margin: Annotated[float | None, typer.Option(metavar="X", min=0.0,
         help="Least difference of a pair, on the scale 1 to 5; 0.05 by default.")] = None,
-    workers: Annotated[int, typer.Option(metavar="N", min=0,
-        help="Processes that draw and score videos.")] = 2,
+    workers: Workers = WORKERS,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of all that is drawn.")] = 0,
     as_json: Json = False,
     quiet: Quiet = False,

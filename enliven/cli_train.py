@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from enliven.console import Debug, Json, Quiet, running
+from enliven.console import PHOTOS, SOUNDS, WORKERS, Debug, Json, Out, Quiet, Workers, running
 from enliven.errors import BadOption
 
 
@@ -16,26 +16,22 @@ def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE",
         help="recipes.speech, recipes.grpo, recipes.sft, recipes.dpo, or a Python file "
         "with a function `recipe`.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="RUN",
-        help="Folder of the run; one that was stopped there is continued.")],
+    out: Out,
     clips: Annotated[Path | None, typer.Option("--clips", metavar="CLIPS",
-        help="speech: clips to learn from, made by enliven data prepare.")] = None,
+        help="Clips to learn from, made by enliven data prepare.")] = None,
     voices: Annotated[Path | None, typer.Option(metavar="FOLDER",
-        help="speech: synthetic speech, made by enliven data synth.")] = None,
-    photos: Annotated[Path | None, typer.Option(metavar="FOLDER",
-        help="grpo, sft: photos of people to animate; dpo: to evaluate on.")] = None,
-    sounds: Annotated[Path | None, typer.Option(metavar="FOLDER",
-        help="grpo, sft: recordings of people to speak; dpo: to evaluate on.")] = None,
+        help="Synthetic speech, made by enliven data synth.")] = None,
+    photos: Annotated[Path | None, PHOTOS] = None,
+    sounds: Annotated[Path | None, SOUNDS] = None,
     pairs: Annotated[Path | None, typer.Option(metavar="FILE",
-        help="dpo: pairs.jsonl, made by enliven prefer make.")] = None,
+        help="pairs.jsonl, made by enliven prefer make.")] = None,
     models: Annotated[Path | None, typer.Option(metavar="FOLDER",
-        help="grpo, sft, dpo: the generator to begin with; by default the one that ships.")] = None,
-    workers: Annotated[int, typer.Option(metavar="N", min=0,
-        help="grpo, sft, dpo: processes that draw and score videos.")] = 2,
+        help="The generator to begin with; by default the one that ships.")] = None,
+    workers: Workers = WORKERS,
     device: Annotated[str, typer.Option(help="Of torch: cpu, cuda ...")] = "cpu",
     threads: Annotated[int, typer.Option(metavar="N", help="Of the CPU.")] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run",
-        help="grpo, sft, dpo: try one sample, say how long a run takes, write nothing.")] = False,
+        help="Try one sample, say how long a run takes, write nothing.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -44,11 +40,15 @@ def train(
 
     or make them better at what is judged:
     enliven train recipes.grpo --photos photos --sounds voices --out run
+
+    recipes.speech takes --clips and --voices.
+    recipes.grpo and recipes.sft take --photos and --sounds.
+    recipes.dpo takes --pairs and, to be evaluated on, --photos and --sounds.
+    All but recipes.speech take --models, --workers and --dry-run, too.
     """
     given = {
         "clips": clips, "voices": voices, "photos": photos, "sounds": sounds, "pairs": pairs,
-        "models": models,
-        "workers": workers, "device": device, "threads": threads,
+        "models": models, "workers": workers, "device": device, "threads": threads,
     }  # fmt: skip
     first = int(os.environ.get("RANK", "0")) == 0  # of several processes, it speaks for all
     with running(as_json, quiet or not first, debug, when_stopped="run again to continue") as log:
@@ -63,9 +63,9 @@ def train(
         options = taken(made.run, given, recipe)
         if "progress" in inspect.signature(made.run).parameters:
             options["progress"] = log.progress
-        models = made.run(**options, out=out)
+        result = made.run(**options, out=out)
         if first:
-            log.result(models)
+            log.result(result)
 
 
 def taken(function: Any, given: dict[str, Any], recipe: str) -> dict[str, Any]:

@@ -25,6 +25,15 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stder
 Json = Annotated[bool, typer.Option("--json", help="Result as JSON, progress as JSON lines.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
+# Options of commands that make people speak in order to learn from it.
+PHOTOS = typer.Option(metavar="FOLDER", help="Photos of people to animate.")
+SOUNDS = typer.Option(metavar="FOLDER", help="Recordings of people to speak.")
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER",
+    help="Folder of the run; one that was stopped there is continued.")]  # fmt: skip
+Workers = Annotated[int, typer.Option(metavar="N", min=0,
+    help="Processes that draw and score videos.")]  # fmt: skip
+WORKERS = 2
+
 
 class Log:
     """Plain lines, for pipes, files and CI."""
