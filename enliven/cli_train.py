@@ -29,7 +29,7 @@ def train(
         help="The generator to begin with; by default the one that ships.")] = None,
     workers: Workers = WORKERS,
     device: Annotated[str, typer.Option(help="Of torch: cpu, cuda ...")] = "cpu",
-    threads: Annotated[int, typer.Option(metavar="N", help="Of the CPU.")] = 2,
+    threads: Annotated[int, typer.Option(metavar="N", min=1, help="Of the CPU.")] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run",
         help="Try one sample, say how long a run takes, write nothing.")] = False,
     as_json: Json = False,
@@ -55,6 +55,7 @@ def train(
         from enliven.train.recipe import load_recipe
 
         made = load_recipe(recipe)
+        _check_device(device)
         if dry_run:
             if not hasattr(made, "plan"):
                 raise BadOption(f"{recipe} has no plan to show; leave out --dry-run")
@@ -83,3 +84,16 @@ def taken(function: Any, given: dict[str, Any], recipe: str) -> dict[str, Any]:
     if unknown:
         raise BadOption(f"{recipe} does not use --{' and --'.join(unknown)}; leave it out")
     return {name: value for name, value in given.items() if name in parameters}
+
+
+def _check_device(name: str) -> None:
+    """Raises BadOption where torch cannot use it; a GPU is not touched."""
+    import torch
+
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise BadOption(f"--device {name} is none of torch; choose cpu or cuda") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadOption(f"--device {name} cannot be used: torch sees {torch.cuda.device_count()} "
+                        "GPUs; choose cpu, or install a torch for your GPU")  # fmt: skip

@@ -70,3 +70,24 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(own: str, tmp_path: Path) -
     code, _, err = train("recipes.speech", "--clips", "c", "--out", "run", "--dry-run")
     assert code == 2
     assert "no plan" in err
+
+
+@pytest.mark.parametrize("name", ["recipes.", "recipes.nothing", "recipes.grpo.recipe", "grpo"])
+def test_recipes_that_ship_are_named(name: str) -> None:
+    code, _, err = train(name, "--out", "run")
+    assert code == 2
+    assert f"no recipe {name}" in err
+    assert "recipes.dpo, recipes.grpo, recipes.sft, recipes.speech" in err
+
+
+def test_what_the_machine_has_not_is_refused(own: str, tmp_path: Path) -> None:
+    given = [own, "--photos", "p", "--out", str(tmp_path)]
+    code, _, err = train(*given, "--device", "abacus")
+    assert code == 2
+    assert "--device abacus is none of torch" in err
+    code, _, err = train(*given, "--device", "cuda:99")
+    assert code == 2
+    assert "--device cuda:99 cannot be used: torch sees" in err
+    code, _, _ = train(*given, "--threads", "0")
+    assert code == 2
+    assert not (tmp_path / "made").exists()

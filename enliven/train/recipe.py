@@ -1,6 +1,7 @@
 """Finds recipes by name or path."""
 
 import importlib.util
+from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,10 +28,12 @@ def load_recipe(name: str) -> Any:
 
 
 def _shipped(name: str) -> ModuleType:
-    full = f"enliven.{name}"
-    if not name.startswith("recipes.") or importlib.util.find_spec(full) is None:
-        raise BadOption(f"there is no recipe {name}; choose recipes.speech or a Python file")
-    return importlib.import_module(full)
+    known = sorted(f"recipes.{file.name.removesuffix('.py')}"
+                   for file in files("enliven.recipes").iterdir()
+                   if file.name.endswith(".py") and file.name != "__init__.py")  # fmt: skip
+    if name not in known:
+        raise BadOption(f"there is no recipe {name}; choose {', '.join(known)} or a Python file")
+    return importlib.import_module(f"enliven.{name}")
 
 
 def _from_file(path: Path) -> ModuleType:
