@@ -56,6 +56,7 @@ RUNS = ROWS | UNGUARDED | ANCHORED
 MEANS = {
     "mean": ("composite", 1.0),
     "mean, lips 0.3": ("composite", OWN_LIPS),
+    "winners mean, lips 0.3": ("winners", OWN_LIPS),
     "anchored mean": ("anchored", OWN_LIPS),
 }
 ITERATIONS = 6
