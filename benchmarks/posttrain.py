@@ -1,13 +1,15 @@
 """What post-training does to the generator: every figure of docs/posttraining.md.
 
     python benchmarks/posttrain_runs.py --photos photos --sounds voices --out runs
+    enliven prefer make --photos photos --sounds voices --inputs 48 --count 6 --out prefs
+    enliven train recipes.dpo --pairs prefs/pairs.jsonl --out runs/dpo-from-pairs
     python benchmarks/posttrain.py watch --runs runs [--data ../shared/data]
     python benchmarks/posttrain.py table curves cost --runs runs
 
 watch       every generator speaks for 16 people it never met; judged, and measured by what no
             reward sees.  Kept in runs/dev, so that it is done once
 table       the generators side by side, and each against the one all began with, clip by clip
-anchored    runs that began where users do, beside what ships
+shown       generators as users would get them, beside what ships
 guards      the composite with one guard taken away
 curves      reward and held-out agreement over a run, runs/curves.svg
 cost        seconds of every stage, samples a second
@@ -42,8 +44,9 @@ from enliven.train.posttrain import articulation_of
 from enliven.train.workers import Scoring
 
 SECONDS = 3.0  # of each clip
-SHIPPED, START = "as shipped", "start"
-OWN_MEANS = [mean for mean, (row, _) in MEANS.items() if row != "anchored"]
+SHIPPED, START, PAIRS = "as shipped", "start", "dpo from pairs"
+# generators that began as users get them, or end so
+AS_SHOWN = ("anchored", PAIRS, *(mean for mean, (_, own) in MEANS.items() if own < 1))
 SEEDS = (0, 1, 2)
 # columns: by the judge that rewards use, by what no reward sees, and checks
 JUDGED = ("lip_sync", "expressiveness", "motion", "composite")
@@ -63,6 +66,8 @@ def models(runs: Path, name: str, seed: int) -> Path | None:
         return None
     if name == START:
         return _start(runs / START)
+    if name == PAIRS:
+        return runs / folder_name(name) / "models"
     if name in MEANS:
         return runs / folder_name(name)
     return runs / f"{folder_name(name)}-{seed}" / "last"
@@ -209,7 +214,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "tables", nargs="+", choices=["watch", "table", "anchored", "guards", "curves", "cost"]
+        "tables", nargs="+", choices=["watch", "table", "shown", "guards", "curves", "cost"]
     )
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
@@ -217,11 +222,11 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     given = parser.parse_args()
     cv2.setNumThreads(1)
-    wanted = [(name, seed) for seed in SEEDS for name in (SHIPPED, START, *MEANS, *RUNS)]
+    wanted = [(name, seed) for seed in SEEDS for name in (SHIPPED, START, PAIRS, *MEANS, *RUNS)]
     tables: dict[str, Callable[[], None]] = {
         "watch": lambda: watch_all(given.runs, given.data, wanted[given.first :: given.every]),
-        "table": lambda: compare(given.runs, (SHIPPED, START, *ROWS, *OWN_MEANS)),
-        "anchored": lambda: compare(given.runs, (SHIPPED, "anchored", "anchored mean"), SHIPPED),
+        "table": lambda: compare(given.runs, (SHIPPED, START, *ROWS, *MEANS)),
+        "shown": lambda: compare(given.runs, (SHIPPED, *AS_SHOWN), SHIPPED),
         "guards": lambda: compare(given.runs, (START, "composite", *UNGUARDED)),
         "curves": lambda: write_curves(given.runs / "curves.svg", {
             name: [run["evaluations"] for seed in SEEDS if (run := records(given.runs, name, seed))]

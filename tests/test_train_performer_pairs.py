@@ -158,3 +158,10 @@ def test_the_command_needs_pairs(tmp_path: Path) -> None:
                                     "--out", str(tmp_path / "run")])  # fmt: skip
     assert told.exit_code == 2
     assert "prefer make" in told.stderr
+
+
+def test_the_mean_weights_that_are_kept_arrive_within_the_updates_of_few_pairs() -> None:
+    """Of 16 pairs, what `prefer make` makes at most by itself."""
+    config = recipe().config
+    updates = math.ceil(16 * config.reuse / config.pairs)
+    assert config.learning.average**updates < 0.1

@@ -15,10 +15,11 @@ def recipe() -> FromPairs:
     return FromPairs(
         Preferring(
             method=Dpo(beta=500.0, anchor=0.0, draws=4),
-            learning=Learning(rate=1e-5, average=0.99),
+            # a few dozen updates: a slower mean would stay where it began
+            learning=Learning(rate=5e-5, average=0.8),
             adapting=Adapting(rank=16, alpha=32.0),
             pairs=8,
-            reuse=4,
+            reuse=6,
             # with --photos and --sounds: what is kept out of the pairs decides which weights stay
             watching=Watching(
                 FLOWPORTRAIT, held_out=("agreement",), exploring=Exploring(steps=8), every=10

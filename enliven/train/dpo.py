@@ -168,10 +168,10 @@ class Preferring:
     """
 
     method: Dpo = field(default_factory=Dpo)
-    learning: Learning = field(default_factory=lambda: Learning(rate=1e-5, average=0.99))
+    learning: Learning = field(default_factory=lambda: Learning(rate=5e-5, average=0.8))
     adapting: Adapting = field(default_factory=Adapting)
     pairs: int = 8
-    reuse: int = 4
+    reuse: int = 6
     accuracy: float = 0.9
     rise: float = 0.05
     steady: int = 20
