@@ -59,7 +59,9 @@ def train(
         if dry_run:
             if not hasattr(made, "plan"):
                 raise BadOption(f"{recipe} has no plan to show; leave out --dry-run")
-            print(json.dumps(made.plan(**taken(made.plan, given, recipe), out=out), indent=2))
+            plan = made.plan(**taken(made.plan, given, recipe), out=out)
+            if first:
+                print(json.dumps(plan, indent=2))
             return
         options = taken(made.run, given, recipe)
         if "progress" in inspect.signature(made.run).parameters:

@@ -91,3 +91,23 @@ def test_what_the_machine_has_not_is_refused(own: str, tmp_path: Path) -> None:
     code, _, _ = train(*given, "--threads", "0")
     assert code == 2
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("def recipe(:", "cannot be read: line 1"),
+        ("import nothing_like_it", "fails with ModuleNotFoundError"),
+        ("def recipe():\n    return 1 / 0", "division by zero (line 2 of mine.py)"),
+        ("from enliven.train.grpo import Grpo\ndef recipe():\n    return Grpo(beta=-1.0)",
+         "beta, velocity and growth"),
+        ("recipe = 3", "no function `recipe`"),
+    ],
+)  # fmt: skip
+def test_a_recipe_that_fails_is_told_as_such(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "mine.py").write_text(text)
+    code, _, err = train(str(tmp_path / "mine.py"), "--out", str(tmp_path / "run"))
+    assert code == 2
+    assert told in err
+    assert "bug" not in err
+    assert not (tmp_path / "run").exists()
