@@ -11,6 +11,7 @@ watch       every generator speaks for 16 people it never met; judged, and measu
 table       the generators side by side, and each against the one all began with, clip by clip
 shown       generators as users would get them, beside what ships
 guards      the composite with one guard taken away
+rest        how head and face rest on average, which no single clip tells
 curves      reward and held-out agreement over a run, runs/curves.svg
 cost        seconds of every stage, samples a second
 """
@@ -31,17 +32,19 @@ from numpy.typing import NDArray
 from posttrain_curves import write_curves
 from posttrain_runs import MEANS, ROWS, RUNS, UNGUARDED, folder_name
 
-from enliven.media.audio import read_speech
+from enliven.media.audio import SPEECH_RATE, read_speech
 from enliven.metrics.watch import Stretch
 from enliven.motion.generator import Generator
 from enliven.reward.checks import NAMES as CHECKS
 from enliven.reward.compose import composite, preset
+from enliven.reward.rest import STRAY
 from enliven.reward.statistics import Estimate, estimate, paired
 from enliven.train.performer_policy import PerformerPolicy, export_performer, load_performer
 from enliven.train.performer_video import Showing
 from enliven.train.performer_video import judged as scored
 from enliven.train.posttrain import articulation_of
 from enliven.train.workers import Scoring
+from enliven.types import INDEX
 
 SECONDS = 3.0  # of each clip
 SHIPPED, START, PAIRS = "as shipped", "start", "dpo from pairs"
@@ -189,6 +192,31 @@ def records(runs: Path, name: str, seed: int) -> Mapping[str, list[dict[str, flo
     return {"records": state["records"], "evaluations": state["evaluations"]}
 
 
+def rests(runs: Path, data: Path) -> None:
+    """How much otherwise than the start's head and face rest, on average over 3 s of 16 voices."""
+    voices = [read_speech(path).samples[: round(SECONDS * SPEECH_RATE)] for path in names(data)]
+    print("mean +- deviation over clips, in deviations of one clip of real people")
+    print(" " * 16 + "".join(name.removeprefix("rest/").rjust(16) for name in STRAY))
+    for seed in SEEDS:
+        base = _resting(models(runs, START, seed), voices, seed)
+        for name in RUNS:
+            folder = models(runs, name, seed)
+            if folder is not None and folder.is_dir():
+                off = _resting(folder, voices, seed) - base
+                cells = [f"{m:+.2f} +- {d:.2f}".rjust(16)
+                         for m, d in zip(off.mean(0), off.std(0), strict=True)]  # fmt: skip
+                print(f"{name:14s}{seed} " + "".join(cells), flush=True)
+
+
+def _resting(folder: Path | None, voices: Sequence[NDArray], seed: int) -> NDArray[np.float64]:
+    """(voices, measures) of STRAY."""
+    generator = Generator.load(folder)
+    means = np.array([generator.generate(voice, seconds=SECONDS, seed=seed).values.mean(0)
+                      for voice in voices])  # fmt: skip
+    return np.stack([means[:, [INDEX[channel] for channel in channels]].mean(1) / deviation
+                     for channels, deviation in STRAY.values()], 1)  # fmt: skip
+
+
 def cost(runs: Path) -> None:
     """Where the seconds of a run go."""
     print("seconds of an iteration: draw, replay, wait for workers, update; of a sample in its "
@@ -214,7 +242,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "tables", nargs="+", choices=["watch", "table", "shown", "guards", "curves", "cost"]
+        "tables", nargs="+", choices=["watch", "table", "shown", "guards", "rest", "curves", "cost"]
     )
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
@@ -228,6 +256,7 @@ def main() -> None:
         "table": lambda: compare(given.runs, (SHIPPED, START, *ROWS, *MEANS)),
         "shown": lambda: compare(given.runs, (SHIPPED, *AS_SHOWN), SHIPPED),
         "guards": lambda: compare(given.runs, (START, "composite", *UNGUARDED)),
+        "rest": lambda: rests(given.runs, given.data),
         "curves": lambda: write_curves(given.runs / "curves.svg", {
             name: [run["evaluations"] for seed in SEEDS if (run := records(given.runs, name, seed))]
             for name in ROWS}),
