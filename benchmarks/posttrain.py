@@ -30,7 +30,7 @@ from judge_clips import Case, case, names, ours, watched
 from judge_systems import independent, judged
 from numpy.typing import NDArray
 from posttrain_curves import write_curves
-from posttrain_runs import MEANS, ROWS, RUNS, UNGUARDED, folder_name
+from posttrain_runs import ANCHORED, MEANS, ROWS, RUNS, UNGUARDED, folder_name
 
 from enliven.media.audio import SPEECH_RATE, read_speech
 from enliven.metrics.watch import Stretch
@@ -193,16 +193,19 @@ def records(runs: Path, name: str, seed: int) -> Mapping[str, list[dict[str, flo
 
 
 def rests(runs: Path, data: Path) -> None:
-    """How much otherwise than the start's head and face rest, on average over 3 s of 16 voices."""
+    """How much otherwise than before training head and face rest, on average over 3 s of 16
+    voices."""
     voices = [read_speech(path).samples[: round(SECONDS * SPEECH_RATE)] for path in names(data)]
     print("mean +- deviation over clips, in deviations of one clip of real people")
     print(" " * 16 + "".join(name.removeprefix("rest/").rjust(16) for name in STRAY))
     for seed in SEEDS:
-        base = _resting(models(runs, START, seed), voices, seed)
+        whole, shown = (_resting(models(runs, name, seed), voices, seed)
+                        for name in (START, SHIPPED))  # fmt: skip
         for name in RUNS:
             folder = models(runs, name, seed)
             if folder is not None and folder.is_dir():
-                off = _resting(folder, voices, seed) - base
+                before = shown if name in ANCHORED else whole
+                off = _resting(folder, voices, seed) - before
                 cells = [f"{m:+.2f} +- {d:.2f}".rjust(16)
                          for m, d in zip(off.mean(0), off.std(0), strict=True)]  # fmt: skip
                 print(f"{name:14s}{seed} " + "".join(cells), flush=True)
