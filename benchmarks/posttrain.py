@@ -130,9 +130,9 @@ def _dev(runs: Path, name: str, seed: int) -> Path:
     return runs / "dev" / f"{folder_name(name)}-{seed}.json"
 
 
-def stored(runs: Path, name: str) -> dict[int, Seen]:
+def stored(runs: Path, name: str, seeds: Sequence[int] = SEEDS) -> dict[int, Seen]:
     """Of every seed that was watched."""
-    paths = {seed: _dev(runs, name, seed) for seed in SEEDS}
+    paths = {seed: _dev(runs, name, seed) for seed in seeds}
     return {seed: json.loads(path.read_text("utf-8"))
             for seed, path in paths.items() if path.exists()}  # fmt: skip
 
@@ -157,22 +157,23 @@ def by_clip(seeds: Sequence[Seen], measure: str) -> NDArray[np.float64]:
                     np.nan)  # fmt: skip
 
 
-def compare(runs: Path, rows: Sequence[str], base: str = START) -> None:
+def compare(runs: Path, rows: Sequence[str], base: str = START, seeds: Sequence[int] = SEEDS
+            ) -> None:  # fmt: skip
     """Means with 95% intervals over clips, then differences from a row, clip by clip."""
-    found = {name: seeds for name in rows if (seeds := stored(runs, name))}
+    found = {name: each for name in rows if (each := stored(runs, name, seeds))}
     for columns in (JUDGED, HELD_OUT, GUARDS):
         print("\n" + " " * 16 + "".join(TITLES.get(c, c).rjust(24) for c in columns))
-        for name, seeds in found.items():
-            cells = [_cell(estimate(by_clip(list(seeds.values()), c))) for c in columns]
-            print(f"{name:16s}" + "".join(cells) + f"   {len(seeds)} seeds")
+        for name, each in found.items():
+            cells = [_cell(estimate(by_clip(list(each.values()), c))) for c in columns]
+            print(f"{name:16s}" + "".join(cells) + f"   {len(each)} seeds")
     if base not in found:
         return
     print(f"\nless {base}, clip by clip with the same seeds; * where the interval leaves out 0")
     for columns in (JUDGED, HELD_OUT, GUARDS):
         print(" " * 16 + "".join(TITLES.get(c, c).rjust(24) for c in columns))
-        for name, seeds in found.items():
+        for name, each in found.items():
             if name != base:
-                gaps = [gap(found[base], seeds, column) for column in columns]
+                gaps = [gap(found[base], each, column) for column in columns]
                 print(f"{name:16s}" + "".join(_cell(one, mark=True) for one in gaps))
 
 
@@ -249,15 +250,19 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS,
+                        help="that generators draw with, for watch and shown")  # fmt: skip
     parser.add_argument("--every", type=int, default=1, help="watch every so many generators")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     given = parser.parse_args()
     cv2.setNumThreads(1)
-    wanted = [(name, seed) for seed in SEEDS for name in (SHIPPED, START, PAIRS, *MEANS, *RUNS)]
+    wanted = [
+        (name, seed) for seed in given.seeds for name in (SHIPPED, START, PAIRS, *MEANS, *RUNS)
+    ]
     tables: dict[str, Callable[[], None]] = {
         "watch": lambda: watch_all(given.runs, given.data, wanted[given.first :: given.every]),
         "table": lambda: compare(given.runs, (SHIPPED, START, *ROWS, *MEANS)),
-        "shown": lambda: compare(given.runs, (SHIPPED, *AS_SHOWN), SHIPPED),
+        "shown": lambda: compare(given.runs, (SHIPPED, *AS_SHOWN), SHIPPED, given.seeds),
         "guards": lambda: compare(given.runs, (START, "composite", *UNGUARDED)),
         "rest": lambda: rests(given.runs, given.data),
         "curves": lambda: write_curves(given.runs / "curves.svg", {
