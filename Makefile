@@ -12,12 +12,13 @@ demo: .venv/.base
 	@$(BIN)/enliven animate examples/portrait.jpg --audio examples/speech.wav \
 	    --output out/portrait--speech.mp4 --overwrite
 
+# a process for each core; threads of several on one core would wait for each other
 test: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/enliven setup >&2
-	$(BIN)/pytest --numprocesses auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal
 
 clean:
 	rm -rf .venv out build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
