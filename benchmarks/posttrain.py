@@ -37,14 +37,13 @@ from enliven.metrics.watch import Stretch
 from enliven.motion.generator import Generator
 from enliven.reward.checks import NAMES as CHECKS
 from enliven.reward.compose import composite, preset
-from enliven.reward.rest import STRAY
+from enliven.reward.rest import STRAY, strays
 from enliven.reward.statistics import Estimate, estimate, paired
 from enliven.train.performer_policy import PerformerPolicy, export_performer, load_performer
 from enliven.train.performer_video import Showing
 from enliven.train.performer_video import judged as scored
 from enliven.train.posttrain import articulation_of
 from enliven.train.workers import Scoring
-from enliven.types import INDEX
 
 SECONDS = 3.0  # of each clip
 SHIPPED, START, PAIRS = "as shipped", "start", "dpo from pairs"
@@ -215,10 +214,8 @@ def rests(runs: Path, data: Path) -> None:
 def _resting(folder: Path | None, voices: Sequence[NDArray], seed: int) -> NDArray[np.float64]:
     """(voices, measures) of STRAY."""
     generator = Generator.load(folder)
-    means = np.array([generator.generate(voice, seconds=SECONDS, seed=seed).values.mean(0)
-                      for voice in voices])  # fmt: skip
-    return np.stack([means[:, [INDEX[channel] for channel in channels]].mean(1) / deviation
-                     for channels, deviation in STRAY.values()], 1)  # fmt: skip
+    return strays(np.array([generator.generate(voice, seconds=SECONDS, seed=seed).values.mean(0)
+                            for voice in voices]))  # fmt: skip
 
 
 def cost(runs: Path) -> None:

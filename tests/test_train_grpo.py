@@ -27,9 +27,11 @@ from enliven.train.adapter import Adapting  # noqa: E402
 from enliven.train.grpo import Batch, Grpo, Winners  # noqa: E402
 from enliven.train.learner import Learner, Learning  # noqa: E402
 from enliven.train.loop import Config, improve  # noqa: E402
+from enliven.train.monitor import Stopping  # noqa: E402
 from enliven.train.objectives import kl, log_ratio, policy_loss  # noqa: E402
 from enliven.train.rollout import Exploring, Place, draw_group, frozen  # noqa: E402
 from enliven.train.workers import Scoring  # noqa: E402
+from enliven.types import Scorecard, Video  # noqa: E402
 
 CONFIG = Config(
     REWARD,
@@ -354,6 +356,23 @@ def test_a_reward_that_pays_for_the_wrong_thing_is_stopped(tmp_path: Path) -> No
     assert policy.m == 0.0  # the best weights are those it began with
     again = improve(ToyPolicy(scoring=policy.scoring), config, tmp_path)
     assert again.iterations == outcome.iterations  # it does not go on by being run again
+
+
+def test_weights_with_which_faces_rest_elsewhere_are_not_kept(tmp_path: Path) -> None:
+    """Though all else is better with them."""
+
+    def seen(video: Video, given: object) -> Scorecard:
+        near = near_goal(video, given).scores["near"]
+        return Scorecard({"good": near, "rest/tilt": near})
+
+    policy = ToyPolicy(scoring=Scoring(decode, near_goal, seen))
+    config = replace(CONFIG, held_out=("good",), evaluate_every=5, iterations=100)
+    config = replace(config, stopping=Stopping(strays=0.001))
+    outcome = improve(policy, config, tmp_path)
+    assert "the mean of rest/tilt moved" in outcome.why
+    assert outcome.best < outcome.iterations
+    evaluations = torch.load(tmp_path / "checkpoint.pt", weights_only=False)["evaluations"]
+    assert evaluations[-1]["held out"] > evaluations[0]["held out"]
 
 
 def test_dropout_is_found_by_the_first_ratio(tmp_path: Path) -> None:

@@ -38,7 +38,12 @@ def rest_scores(stretches: Sequence[Stretch], rest: NDArray[np.float32]) -> dict
     if not seen:
         nobody = Score(float("nan"), -WIDEST, WIDEST, valid=False, why="no face was found")
         return dict.fromkeys(STRAY, nobody)
-    off = np.concatenate(seen).mean(0) - rest
-    return {name: Score(float(np.clip(off[[INDEX[channel] for channel in channels]].mean()
-                                      / deviation, -WIDEST, WIDEST)), -WIDEST, WIDEST)
-            for name, (channels, deviation) in STRAY.items()}  # fmt: skip
+    off = strays(np.concatenate(seen).mean(0) - rest)
+    return {name: Score(float(value), -WIDEST, WIDEST)
+            for name, value in zip(STRAY, off.clip(-WIDEST, WIDEST), strict=True)}  # fmt: skip
+
+
+def strays(off: NDArray[np.floating]) -> NDArray[np.float64]:
+    """By how many deviations motion is off, (..., len(STRAY)), from channels (..., C) that are."""
+    return np.stack([off[..., [INDEX[channel] for channel in channels]].mean(-1) / deviation
+                     for channels, deviation in STRAY.values()], -1)  # fmt: skip

@@ -16,7 +16,7 @@ from enliven.errors import TrainingStopped
 from enliven.reward.compose import Reward, quality
 from enliven.train.adapter import Weights
 from enliven.train.learner import Learner
-from enliven.train.monitor import Record, evaluation_record
+from enliven.train.monitor import Record, Stopping, evaluation_record
 from enliven.train.parallel import gathered, place, share
 from enliven.train.policy import Policy
 from enliven.train.rollout import Exploring, For, Place, draw_finished
@@ -37,6 +37,8 @@ class Evaluating(Protocol):
     def held_out(self) -> tuple[str, ...]: ...
     @property
     def exploring(self) -> Exploring: ...
+    @property
+    def stopping(self) -> Stopping: ...
     @property
     def seed(self) -> int: ...
 

@@ -114,8 +114,8 @@ def ends(evaluations: Sequence[Record], stopping: Stopping, falling: str = "held
 
     falling: what must not fall while what is learned, `rising`, rises; names in the records.
     """
-    if strayed := _strayed(evaluations, stopping.strays):
-        return strayed
+    if why := strayed(evaluations, stopping):
+        return why
     kept = [e for e in evaluations if math.isfinite(e[falling])]
     if len(kept) <= stopping.falls:
         return ""
@@ -130,12 +130,12 @@ def ends(evaluations: Sequence[Record], stopping: Stopping, falling: str = "held
     return ""
 
 
-def _strayed(evaluations: Sequence[Record], most: float) -> str:
-    """Which score of how a face rests moved too far from where it was before training."""
+def strayed(evaluations: Sequence[Record], stopping: Stopping) -> str:
+    """Which score of how a face rests moved too far from where it was before training, or ""."""
     for name in evaluations[-1] if evaluations else ():
         if name.startswith(RESTS):
             before, now = evaluations[0].get(name, math.nan), evaluations[-1][name]
-            if abs(now - before) > most:
+            if abs(now - before) > stopping.strays:
                 return (f"the mean of {name.removeprefix('score/')} moved from {before:.3f} to "
                         f"{now:.3f} of its scale: the generator learned a bias that no single "
                         "video betrays")  # fmt: skip

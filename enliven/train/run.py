@@ -23,7 +23,7 @@ from enliven.train.adapter import Adapting
 from enliven.train.evaluate import Canary, Evaluating, best_of, evaluate
 from enliven.train.grpo import Told, means, merged
 from enliven.train.learner import Learner, Learning, load, plain, save, writing
-from enliven.train.monitor import Record, write_scalars
+from enliven.train.monitor import Record, strayed, write_scalars
 from enliven.train.parallel import gathered, place, share
 from enliven.train.policy import Policy
 from enliven.train.rollout import For, Place
@@ -212,7 +212,8 @@ class Run:
         record["time/evaluate"] = time.perf_counter() - began
         self.evaluations.append(record)
         self._log("evaluation/", record)
-        self.best = best_of(self.best, record, watching, self.learner.mean)
+        if not strayed(self.evaluations, watching.stopping):  # else the run ends: not with these
+            self.best = best_of(self.best, record, watching, self.learner.mean)
         self.report()
 
     def _log(self, kind: str, record: Record, since: int = 0) -> None:
